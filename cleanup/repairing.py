@@ -17,7 +17,8 @@ from operator import attrgetter
 from typing import Literal, NamedTuple
 
 from cleanup.analysis import Edge, normalized
-from cleanup.planning import FolderRow
+from cleanup.planning import FolderRow, Plan, plan_merge
+from cleanup.policies import DifferentRootsPolicy
 
 #: The keys of folders that a plan makes; no folder's key begins like this.
 NEW_ROOT = "\x00root"
@@ -32,6 +33,7 @@ class Reason(StrEnum):
     NO_APPLICATION = "no_application"
     MISSING_APPLICATION = "missing_application"
     UNDECIDED = "undecided"
+    NOT_APPROVED = "not_approved"
 
 
 class Names(NamedTuple):
@@ -87,13 +89,21 @@ class RepairPlan:
     @property
     def empty(self) -> bool:
         """Return whether the plan changes nothing."""
-        return not self.changes
+        return not self.changes and not self.mended
 
     @property
     def digest(self) -> str:
         """Give the SHA-256, in hexadecimal, of what changes; equal digests mean equal changes."""
-        content = json.dumps([self.makes, self.root, sorted(self.changes, key=str)], separators=(",", ":"))
+        content = json.dumps([self.makes, self.root, sorted(self.changes, key=str), self.mended], separators=(",", ":"))
         return hashlib.sha256(content.encode("ascii")).hexdigest()
+
+
+class Alike(NamedTuple):
+    """Folders side by side whose names look the same, to become one."""
+
+    parent: str
+    members: tuple[str, ...]
+    stays: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +120,29 @@ class Surroundings:
     """The applications, whether they exist or not, that the files in a folder tell."""
     paths: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """The names from the root down to folders that hold files of other applications."""
+
+
+def plan_alike(rows: Iterable[FolderRow], groups: Sequence[Alike]) -> Plan:
+    """Plan the merge of folders whose names look the same, and of what is below them, and nothing else."""
+    folders = {row.key: row for row in rows}
+    stays = {key: group.stays for group in groups for key in group.members}
+    children: defaultdict[str | None, list[str]] = defaultdict(list)
+    for row in folders.values():
+        children[row.parent].append(row.key)
+    merging = set(stays)
+    reached = list(stays)
+    for key in reached:  # which grows
+        below = [child for child in children[key] if child not in merging]
+        merging.update(below)
+        reached += below
+
+    def named(row: FolderRow) -> FolderRow:
+        if row.key in stays:
+            first = row.key == stays[row.key]
+            return row._replace(name=folders[stays[row.key]].name, age=-1 if first else row.age)
+        return row if row.key in merging else row._replace(name=f"{row.name}\x00{row.key}")
+
+    return plan_merge(map(named, folders.values()), different_roots=DifferentRootsPolicy.KEEP)
 
 
 def parts_of(
@@ -335,6 +368,12 @@ class Repairs:
         for row in others:
             home.place(row, row.parent or "", mended=whole)
         home.changes += [Change("folder", row.key, "application", found.application, owner) for row in part]
+
+    def computed(self, several: Iterable[Found]) -> None:
+        """Have what tree hooks keep of folders computed again."""
+        for found in sorted(several, key=lambda found: found.key):
+            if self.has_owner(found, "folder") and found.application is not None:
+                self.home(found.application).mended.append(found.key)
 
     # Files.
 

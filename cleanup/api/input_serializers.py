@@ -6,7 +6,7 @@ from rest_framework import serializers
 
 from cleanup import conf
 from cleanup.api.serializer_fields import Flag, Input, Key, Number, QueryFlag, Text
-from cleanup.models import Schedule
+from cleanup.models import NameGroup, Schedule
 
 #: Applications that can be named in one request.
 MOST_NAMED = 1000
@@ -42,6 +42,30 @@ class CleanupBody(Input):
     include_held = Flag(required=False, default=False)
     include_large = Flag(required=False, default=False)
     reason = Text(**_REASON)
+
+
+class RepairBody(Input):
+    """Which applications."""
+
+    applications = serializers.ListField(
+        child=Key(of="application"),
+        required=False,
+        min_length=1,
+        max_length=MOST_NAMED,
+        help_text="What concerns these applications; by default, everything that is found.",
+    )
+    batch_size = Number(required=False, min_value=1, max_value=10_000)
+    include_held = Flag(required=False, default=False)
+    include_large = Flag(required=False, default=False)
+    reason = Text(**_REASON)
+
+
+class NamesBody(Input):
+    """What becomes of a group."""
+
+    folder_id = Key(of="folder", help_text="A folder of the group.")
+    decision = serializers.ChoiceField(NameGroup.Decision.choices)
+    stays = Flag(required=False, default=False, help_text="The others go into this folder.")
 
 
 class RollbackQuery(Input):

@@ -19,7 +19,7 @@ from uuid import UUID
 from rest_framework import serializers
 
 from cleanup.api.serializer_fields import Key
-from cleanup.services.results import CleanupReport, RollbackResult
+from cleanup.services.results import CleanupReport, RepairReport, RollbackResult
 
 _FIELDS: Mapping[type, type[serializers.Field[Any, Any, Any, Any]]] = {
     bool: serializers.BooleanField,
@@ -108,6 +108,13 @@ class StartedCleanup(DocumentSerializer):
     """A cleanup, as far as it has come."""
 
     document = CleanupReport
+    url = serializers.CharField(required=False, help_text="Of the run.")
+
+
+class StartedRepair(DocumentSerializer):
+    """A repair, as far as it has come."""
+
+    document = RepairReport
     url = serializers.CharField(required=False, help_text="Of the run.")
 
 

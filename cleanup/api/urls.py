@@ -5,7 +5,19 @@ from typing import Any
 
 from django.urls import URLPattern, path
 
-from cleanup.api.views import alerts, applications, findings, holds, operations, points, runs, schedules, schema, tokens
+from cleanup.api.views import (
+    alerts,
+    applications,
+    findings,
+    holds,
+    operations,
+    points,
+    repairs,
+    runs,
+    schedules,
+    schema,
+    tokens,
+)
 
 #: Route, view, name.
 ROUTES: tuple[tuple[str, Any, str], ...] = (
@@ -13,6 +25,7 @@ ROUTES: tuple[tuple[str, Any, str], ...] = (
     ("check", operations.Check, "check"),
     ("verify", operations.Verify, "verify"),
     ("cleanup", operations.Cleanup, "cleanup"),
+    ("repair/<str:code>", repairs.Repair, "repair"),
     ("rollback/<str:rollback_id>", operations.Rollback, "rollback"),
     ("preflight", operations.Preflight, "preflight"),
     ("freeze", operations.Freeze, "freeze"),
@@ -33,6 +46,7 @@ ROUTES: tuple[tuple[str, Any, str], ...] = (
     ("applications", applications.Applications, "applications"),
     ("applications/<str:application_id>", applications.OneApplication, "application"),
     ("applications/<str:application_id>/cleanup", applications.CleanupApplication, "application-cleanup"),
+    ("applications/<str:application_id>/names", repairs.NameGroups, "application-names"),
     ("folders/<str:folder_id>/survivor", applications.Survivor, "survivor"),
     ("verifications", findings.Verifications, "verifications"),
     ("verifications/<int:verification_id>", findings.OneVerification, "verification"),

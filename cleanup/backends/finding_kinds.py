@@ -171,7 +171,6 @@ KINDS = (
         "path_out_of_date",
         _ERROR,
         gettext_noop("A folder's place is recorded wrongly"),
-        remedy=gettext_noop("It is computed again by the command in the finding's hint."),
     ),
     FindingKind(
         "no_live_folder",

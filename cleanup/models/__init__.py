@@ -25,6 +25,7 @@ from cleanup.models.operations import (
     StructureLock,
     Verification,
 )
+from cleanup.models.repairs import NameGroup
 from cleanup.models.requests import IdempotencyKey
 
 __all__ = [
@@ -40,6 +41,7 @@ __all__ = [
     "Hold",
     "IdempotencyKey",
     "JobLease",
+    "NameGroup",
     "PreparedPreview",
     "QueuedApplication",
     "RemovedFolder",

@@ -307,6 +307,30 @@ class DatabaseCleanupService(CleanupReads):
         actor = Actor(started_by, started_how, reason)
         return repairs.start(using=self.using, options=options, actor=actor, in_background=in_background)
 
+    def name_groups(self, application_id: Any) -> list[JSON]:
+        """Return folders side by side whose names look the same, in groups, and what was decided about them.
+
+        Raises UnknownObject, InvalidKey and PreflightFailed.
+        """
+        return [group.as_json() for group in repairs.name_groups(using=self.using, application_id=application_id)]
+
+    def approve_names(self, application_id: Any, folder_id: Any, *, stays: bool = False, decided_by: str = "") -> JSON:
+        """Let the group that a folder is in be merged by ``repair("names_alike")``.
+
+        The name that stays is that of the folder, or else the one that most rows use. Raises as ``name_groups``.
+        """
+        decided: dict[str, Any] = {"approve": True, "stays": stays, "decided_by": decided_by}
+        return repairs.decide_names(
+            using=self.using, application_id=application_id, folder_id=folder_id, **decided
+        ).as_json()
+
+    def dismiss_names(self, application_id: Any, folder_id: Any, *, decided_by: str = "") -> JSON:
+        """Leave the group that a folder is in as it is: it is no finding any more. Raises as ``name_groups``."""
+        decided: dict[str, Any] = {"approve": False, "stays": False, "decided_by": decided_by}
+        return repairs.decide_names(
+            using=self.using, application_id=application_id, folder_id=folder_id, **decided
+        ).as_json()
+
     # In the background.
 
     def start_cleanup(

@@ -16,7 +16,7 @@ from cleanup.retry_limits import MAX_LOST_WORKERS
 from cleanup.services.background import leases
 from cleanup.services.background.leases import HeldLease
 from cleanup.services.errors import classify
-from cleanup.services.repair.decisions import Worklist
+from cleanup.services.repair.worklist import Worklist
 from cleanup.services.runs import lifecycle
 from cleanup.services.runs.team import Team
 

@@ -33,14 +33,15 @@ from cleanup.backends.shapes import root_marks
 from cleanup.backends.tree_columns import ClosureTable
 from cleanup.folder_tables import folder_tables
 from cleanup.guards.differences import DifferenceKind, guard_differences
-from cleanup.models import Verification
+from cleanup.models import NameGroup, Verification
+from cleanup.models.operations import NAME_LENGTH
 from cleanup.queries import application_ranges, existing_application
 from cleanup.references.mapped_types import refuse_unlike_types
 from cleanup.services.integrity.findings import Found, Tally
 from cleanup.services.results import VerificationReport
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from cleanup.backends.findings import FindingSql
     from cleanup.backends.query import Query
@@ -247,13 +248,24 @@ class _Verifier:
         self.sql.teach(normalized)
         siblings = self.sql.fetch(self.sql.names_alike(scope, unicode=self.unicode, collation=self.collation))
         findings = []
+        is_dismissed = self._dismissals({parent for _, parent, _ in siblings})
         for (application, parent), group in groupby(siblings, key=itemgetter(0, 1)):
             hint = self.hints.children(parent)
             for names in similar_groups(name for _, _, name in group):
+                if is_dismissed(parent, names):
+                    continue
                 detail = {"names": list(dict.fromkeys(names))[:_NAMES_QUOTED], "folders": len(names)}
                 findings.append(Found("names_alike", self.folders, parent, application, detail, hint))
         self.tally.counts["names_alike"] += len(findings)
         self.tally.add(findings)
+
+    def _dismissals(self, parents: Collection[str]) -> Callable[[str, Sequence[str]], bool]:
+        """Return what tells whether a person wants names in a folder to stay as they are."""
+        stored = NameGroup.objects.using(self.using).filter(
+            parent_key__in=parents, decision=NameGroup.Decision.DISMISSED
+        )
+        dismissed = {(group.parent_key, group.looks): set(group.names) for group in stored}
+        return lambda parent, names: set(names) <= dismissed.get((parent, normalized(names[0])[:NAME_LENGTH]), set())
 
     # A whole table at once.
 

@@ -19,7 +19,7 @@ from cleanup.backends.collisions import Change
 from cleanup.exceptions import DifferentRoots, DifferingColumns, TooLarge, UnkeyedRows, Widens
 from cleanup.models import Hold, Result
 from cleanup.phrases import with_reason
-from cleanup.planning import FolderRow, plan_merge
+from cleanup.planning import FolderRow, Plan, plan_merge
 from cleanup.policies import DifferencePolicy, TriggerPolicy, WideningPolicy
 from cleanup.references.key_types import kind_of
 from cleanup.services.merging.collision_messages import CollisionMessages
@@ -201,8 +201,12 @@ class Examiner:
         if apart:
             self._compare_apart(decisions)
 
+    def plan_of(self, application: str, rows: Sequence[FolderRow]) -> Plan:  # noqa: ARG002  # others depend on it
+        """Plan what becomes of an application's folders."""
+        return plan_merge(rows, different_roots=conf.different_roots())
+
     def _plan_one(self, decision: MergeDecision, rows: Sequence[FolderRow], *, lock: bool, keep: bool) -> None:
-        plan = decision.plan = plan_merge(rows, different_roots=conf.different_roots())
+        plan = decision.plan = self.plan_of(decision.application, rows)
         removed = plan.removed
         decision.inside_removed = sum(row.parent in removed and row.key in removed for row in rows)
         if lock and not plan.empty:

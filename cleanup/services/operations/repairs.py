@@ -1,22 +1,26 @@
 """Repairs, in this process or by the clusters, and what they would do."""
 
 from collections.abc import Callable
+from typing import Any
 
+from cleanup import queries
 from cleanup.backends.pinning import pinned
+from cleanup.exceptions import TooManyToWait
 from cleanup.folder_tables import folder_tables
-from cleanup.models import Run
+from cleanup.models import NameGroup, Run
 from cleanup.references import schema_changes
 from cleanup.references.readiness import ready_references
 from cleanup.services import freeze
 from cleanup.services.background import clusters, dispatch
 from cleanup.services.merging.decisions import Inclusion
 from cleanup.services.operations.foreground import work_through
-from cleanup.services.repair import preview
-from cleanup.services.repair.decisions import Worklist
+from cleanup.services.repair import names, preview
 from cleanup.services.repair.kinds import refuse_unless_repairable
-from cleanup.services.results import Progress, RepairReport
+from cleanup.services.repair.worklist import Worklist
+from cleanup.services.results import Progress, ProposedGroup, RepairReport
 from cleanup.services.runs import lifecycle, reports
 from cleanup.services.runs.lifecycle import Actor, Options
+from cleanup.text_safety import stored_name
 
 
 def dry_run(*, using: str, options: Options, all_results: bool = False) -> RepairReport:
@@ -53,17 +57,46 @@ def repair(
 
 
 @pinned
-def start(*, using: str, options: Options, actor: Actor, in_background: bool = True) -> Run:
+def start(*, using: str, options: Options, actor: Actor, in_background: bool = True, most: int | None = None) -> Run:
     """Write a repair run, and have the clusters process it; otherwise it waits for ``control.resume``.
 
-    Raises NoCluster, and as ``repair``.
+    Raises NoCluster, TooManyToWait if it concerns more applications than ``most``, and as ``repair``.
     """
     if in_background:
         freeze.refuse_if_frozen(using=using)
         clusters.require_alive(using=using)
     options, worklist = _surveyed(using=using, options=options)
+    if most is not None and len(worklist.sources) > most:
+        raise TooManyToWait(count=len(worklist.sources), limit=most)
     begin = dispatch.start_repair if in_background else lifecycle.create_repair
     return begin(using=using, options=options, actor=actor, worklist=worklist)
+
+
+@pinned
+def name_groups(*, using: str, application_id: Any) -> list[ProposedGroup]:
+    """Return an application's folders side by side whose names look the same, in groups.
+
+    Raises PreflightFailed, UnknownObject and InvalidKey.
+    """
+    key = queries.existing_application(using=using, application_id=application_id)
+    references = ready_references(using=using, probe="not")
+    return names.proposed(using=using, references=references, application=key)
+
+
+@pinned
+def decide_names(
+    *, using: str, application_id: Any, folder_id: Any, approve: bool, stays: bool, decided_by: str
+) -> ProposedGroup:
+    """Approve or dismiss the group of names that a folder is in. Raises as ``name_groups``."""
+    return names.decide(
+        using=using,
+        references=ready_references(using=using, probe="not"),
+        application=queries.existing_application(using=using, application_id=application_id),
+        folder=folder_tables().folder_key.text(folder_id),
+        decision=NameGroup.Decision.APPROVED if approve else NameGroup.Decision.DISMISSED,
+        stays=stays,
+        by=stored_name(decided_by),
+    )
 
 
 def _surveyed(*, using: str, options: Options) -> tuple[Options, Worklist]:

@@ -10,11 +10,12 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
+from cleanup import conf
 from cleanup.backends.pinning import pinned
 from cleanup.exceptions import StalePlan, TooLargeToPreview
 from cleanup.models import RollbackPoint, Run
 from cleanup.services.merging import preview
-from cleanup.services.operations import cleanups, control, rollbacks, wait_limit
+from cleanup.services.operations import cleanups, control, repairs, rollbacks, wait_limit
 from cleanup.services.results import JSON, RollbackResult
 from cleanup.services.rollback import preview as rollback_preview
 from cleanup.services.runs import dry_run as dry_runs
@@ -47,6 +48,26 @@ def clean_up(*, using: str, options: Options, actor: Actor, wait: bool, once: On
                 using=using, applications=options.applications, max_applications=options.max_applications
             )
         return cleanups.start(using=using, options=options, actor=actor, in_background=not wait)
+
+    return _answer(start, using=using, wait=wait, once=once)
+
+
+@pinned
+def dry_run_of_repair(*, using: str, options: Options, once: Once = None) -> JSON:
+    """Return the report that a repair would have. Raises as ``repairs.dry_run``, KeyReused and InProgress."""
+    return idempotency.claimed(once, lambda: repairs.dry_run(using=using, options=options).as_json(), using=using)
+
+
+@pinned
+def repair(*, using: str, options: Options, actor: Actor, wait: bool, once: Once = None) -> JSON:
+    """Start a repair, or with ``wait`` do it, and return its report. Raises as ``repairs.start``.
+
+    TooManyToWait, KeyReused and InProgress are raised for the request.
+    """
+
+    def start() -> Run:
+        most = conf.api_wait_applications() if wait else None
+        return repairs.start(using=using, options=options, actor=actor, in_background=not wait, most=most)
 
     return _answer(start, using=using, wait=wait, once=once)
 

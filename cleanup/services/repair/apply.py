@@ -6,7 +6,7 @@ undoes it. See Note [One transaction per batch] in ``cleanup.services.merging.ap
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from django.db.models import Model
 
@@ -23,6 +23,8 @@ from cleanup.services.merging.new_folders import FolderMaker, insert
 from cleanup.services.merging.targets import Targets
 from cleanup.services.repair.decisions import RepairDecision
 from cleanup.services.repair.findings import Findings
+from cleanup.services.repair.kinds import LATE, NAMES
+from cleanup.services.repair.late import movable
 
 _NEW = {"root": NEW_ROOT, "recovered": NEW_RECOVERED}
 
@@ -58,7 +60,8 @@ class Repairer(Merger):
         """Repair, and return the rows that were moved, by id of the point and table. Raises ProofFailed."""
         ahead = {place: one for place, one in merge.going_ahead.items() if isinstance(one, RepairDecision)}
         self._batch = _Batch(ahead)
-        concerned = set().union(*(decision.concerned for decision in ahead.values()))
+        concerned = {decision.application for decision in merge.going_ahead.values()}
+        concerned.update(*(decision.concerned for decision in ahead.values()))
         before = self.findings.counts(concerned)
         moved = super()._carry_out(merge, slot)
         self._prove_mended(before, self.findings.counts(concerned))
@@ -73,7 +76,8 @@ class Repairer(Merger):
             raise ProofFailed(f"The repair would bring {', '.join(new)}, which was not found before; it was undone.")
 
     def _check_merged(self, merged: Mapping[str, MergeDecision]) -> None:
-        super()._check_merged({key: decision for key, decision in merged.items() if not decision.plan.empty})
+        if self.code == NAMES:
+            super()._check_merged(merged)
 
     def _points(self, merge: Merge) -> dict[str, int]:
         others = {
@@ -91,7 +95,16 @@ class Repairer(Merger):
             return []
         if step.repaired is not None:
             return self._change(step.number, *step.repaired, merge)
+        if self.code == LATE:
+            return self._forward(step, merge)
         return super()._take(step, merge, slot)
+
+    def _forward(self, step: journal.Step, merge: Merge) -> list[RowCount]:
+        """Move rows along to where the folder went that they name; it has been removed before."""
+        if step.array is not None:
+            return self._move_elements(step, merge.batch)
+        late = [one for one in step.references if one in movable(self.targets)] if step.kind == "moved" else []
+        return self._move(replace(step, references=tuple(late)), merge.batch) if late else []
 
     def _make(self, step: journal.Step, merge: Merge) -> None:
         """Insert the root folders, or those of what was recovered, that do not exist yet."""

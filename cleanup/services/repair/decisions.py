@@ -3,6 +3,7 @@
 Runs inside the caller's transaction and opens none; reads only, and locks if asked.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -14,10 +15,12 @@ from cleanup.models import Hold, Result
 from cleanup.phrases import with_reason
 from cleanup.planning import FolderRow
 from cleanup.references import ReferenceMap
-from cleanup.repairing import Found, Left, Names, RepairPlan, Repairs, Surroundings
+from cleanup.repairing import Found, Names, RepairPlan, Repairs, Surroundings
 from cleanup.services.merging.decisions import Inclusion, MergeDecision
 from cleanup.services.repair.findings import Findings
 from cleanup.services.repair.kinds import BETWEEN_APPLICATIONS
+from cleanup.services.repair.worklist import Worklist
+from cleanup.services.results import FolderCleanupResult
 
 #: Applications whose findings are read together.
 PAGE = 200
@@ -32,6 +35,8 @@ class RepairDecision(MergeDecision):
     repair: RepairPlan = NOTHING
     sources: tuple[str, ...] = ()
     """The applications whose findings it is about: its own, or others, which need not exist."""
+    moved: Counter[str] = field(default_factory=Counter)
+    """Of late arrivals, the rows that would move, by table."""
 
     @property
     def goes_ahead(self) -> bool:
@@ -41,36 +46,12 @@ class RepairDecision(MergeDecision):
     @property
     def plan_hash(self) -> str:
         """Return the hash by which a person confirms what is done."""
-        return self.repair.digest
+        return self.repair.digest if self.plan.empty else self.plan.digest
 
     @property
     def concerned(self) -> set[str]:
         """Return the applications that it reads or writes."""
         return {self.application, *self.sources}
-
-
-@dataclass(slots=True)
-class Worklist:
-    """The applications that a repair concerns, each with those of the rows; and what it leaves as it is."""
-
-    sources: dict[str, set[str]] = field(default_factory=dict)
-    left: list[Left] = field(default_factory=list)
-    left_out: int = 0
-    """Rows beyond the listed ones."""
-
-    def add(self, repairs: Repairs) -> None:
-        """Add what was decided about some applications."""
-        for application in repairs.plans():
-            self.sources.setdefault(application, set()).update(repairs.sources[application])
-        room = max(0, conf.list_limit() - len(self.left))
-        self.left += repairs.left[:room]
-        self.left_out += len(repairs.left[room:])
-
-    def restrict(self, applications: Sequence[str]) -> None:
-        """Keep what concerns one of these applications."""
-        wanted = set(applications)
-        self.sources = {key: own for key, own in self.sources.items() if key in wanted or own & wanted}
-        self.left = [one for one in self.left if one.application in wanted]
 
 
 class Decider:
@@ -125,12 +106,46 @@ class Decider:
         applications = set().union(*(decision.concerned for decision in waiting.values()))
         if lock:
             self.backend.reading.lock_applications(self.tables, sorted(applications))
+        self.decide(waiting, applications, lock=lock)
+        for decision in waiting.values():
+            if decision.goes_ahead:
+                decision.details |= {"mended": self.mended(decision), "made": len(decision.repair.makes)}
+        for decision in decisions:
+            if decision.sources != (decision.application,):
+                decision.details["sources"] = list(decision.sources)
+        return decisions
+
+    def decide(self, waiting: Mapping[str, RepairDecision], applications: set[str], *, lock: bool) -> None:
+        """Plan the repair of applications, with those of the rows."""
         repairs = self._repairs_within(applications, lock=lock)
         for application, plan in repairs.plans().items():
             if application in waiting:  # what concerns others has a decision of its own, or was set aside
                 waiting[application].repair = plan
                 waiting[application].sources = tuple(sorted(repairs.sources[application]))
-        return decisions
+
+    def mended(self, decision: RepairDecision) -> int:
+        """Return how many findings go."""
+        return len(decision.repair.mended)
+
+    def expected(self, decision: RepairDecision) -> FolderCleanupResult:
+        """Return the expected outcome of a decision."""
+        rows = {(change.row, change.key) for change in decision.repair.changes}
+        files = sum(row == "file" for row, _ in rows)
+        references = self.findings.references
+        moved = decision.moved + Counter(
+            {str(references.folders.name): len(rows) - files, str(references.file_table): files}
+        )
+        if not decision.goes_ahead:
+            moved.clear()
+        return FolderCleanupResult(
+            application_id=decision.application,
+            status=decision.status or Result.Status.COMPLETED,
+            files_moved=moved[str(references.file_table)],
+            references_moved=moved.total(),
+            error_code=decision.code,
+            error_message=decision.message,
+            details={**decision.details, "moved": dict(sorted(moved.items()))},
+        )
 
     def _repairs_within(self, applications: set[str], *, lock: bool) -> Repairs:
         scope = Scope(keys=tuple(sorted(applications)))
@@ -170,6 +185,7 @@ class Decider:
             "file_of_missing_folder": repairs.files_without_folder,
             "file_in_other_application": repairs.foreign_files,
             "file_of_missing_application": repairs.files_of_missing_applications,
+            "path_out_of_date": repairs.computed,
         }[self.code](several)
         return repairs
 

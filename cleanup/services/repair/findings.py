@@ -30,11 +30,18 @@ class Findings:
 
     def found(self, code: str, scope: Scope) -> list[Found]:
         """Return the rows of a scope that have a finding, but for cycles."""
-        listed = self.sql.listed(self._pass(code, scope), code)
         return [
             Found(str(key), None if application is None else str(application), None if target is None else str(target))
-            for key, application, target in self.sql.fetch(listed)
+            for parts in self._passes(code, scope)
+            for key, application, target in self.sql.fetch(self.sql.listed(parts, code))
         ]
+
+    def _passes(self, code: str, scope: Scope) -> list[list[Query]]:
+        if code == tree_findings.CODE:
+            if scope.without_application:
+                return []
+            return [tree_findings.of_tree(self.sql, columns, scope) for columns in self.references.tree_columns]
+        return [self._pass(code, scope)]
 
     def _pass(self, code: str, scope: Scope) -> list[Query]:
         if not BY_CODE[code].only_of_files:

@@ -15,7 +15,12 @@ IN_ITS_APPLICATION = (
 #: Codes whose repair gives rows to another application.
 BETWEEN_APPLICATIONS = ("foreign_parent", "folder_of_missing_application", "file_of_missing_application")
 
-REPAIRABLE = (*IN_ITS_APPLICATION, *BETWEEN_APPLICATIONS)
+#: What tree hooks keep, which they compute again.
+COMPUTED = "path_out_of_date"
+LATE = "late_arrival"
+NAMES = "names_alike"
+
+REPAIRABLE = (*IN_ITS_APPLICATION, *BETWEEN_APPLICATIONS, COMPUTED, LATE, NAMES)
 
 
 def refuse_unless_repairable(code: str, tables: FolderTables) -> None:

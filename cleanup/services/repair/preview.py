@@ -1,6 +1,7 @@
 """What a repair would do, and what it would leave: nothing is written and no row is locked."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 from typing import Any
 
@@ -11,10 +12,13 @@ from cleanup.backends.forest import Scope
 from cleanup.models import Result, Run
 from cleanup.references import ReferenceMap
 from cleanup.repairing import Change, Left
-from cleanup.services.merging.decisions import Inclusion
+from cleanup.services.merging.decisions import Inclusion, MergeDecision
 from cleanup.services.merging.forecast import read_snapshot
 from cleanup.services.repair import wording
-from cleanup.services.repair.decisions import Decider, RepairDecision, Worklist
+from cleanup.services.repair.deciders import decider_of
+from cleanup.services.repair.decisions import Decider, RepairDecision
+from cleanup.services.repair.names import NamesDecider
+from cleanup.services.repair.worklist import Worklist
 from cleanup.services.results import FolderCleanupResult, NotRepaired, RepairChange, RepairReport
 
 #: Applications examined together.
@@ -23,7 +27,7 @@ PAGE = 100
 
 def survey(*, using: str, references: ReferenceMap, code: str, applications: Sequence[str] | None) -> Worklist:
     """Return the applications that a repair concerns, and what it leaves as it is."""
-    decider = Decider(using=using, references=references, code=code)
+    decider = decider_of(code, using=using, references=references)
     scopes = list(queries.application_ranges(using=using))
     if not scopes[0].whole:
         scopes.append(Scope(without_application=True))
@@ -46,7 +50,7 @@ def report(
     """Return the report that a repair would have."""
     start_time = timezone.now()
     worklist = survey(using=using, references=references, code=code, applications=applications)
-    decider = Decider(using=using, references=references, code=code)
+    decider = decider_of(code, using=using, references=references)
     limit = None if all_results else conf.list_limit()
     results: list[FolderCleanupResult] = []
     changes: list[RepairChange] = []
@@ -58,7 +62,7 @@ def report(
             shown = list(islice(((one.application, change) for one in decisions for change in _of(one)), wanted))
             changes += _described(shown, decider)
         for decision in decisions:
-            result = expected(decision, references)
+            result = expected(decider, decision)
             totals.add(result, decision)
             if limit is None or len(results) < limit:
                 results.append(result)
@@ -72,9 +76,9 @@ def report(
         failed_cleanups=totals.of(Result.Status.FAILED),
         held_applications=totals.of(Result.Status.HELD),
         skipped_applications=totals.of(Result.Status.SKIPPED),
-        total_folders_removed=0,
+        total_folders_removed=totals.folders,
         total_files_moved=totals.files,
-        total_child_folders_merged=0,
+        total_child_folders_merged=totals.children,
         total_rows_moved=dict(sorted(totals.rows.items())),
         start_time=start_time,
         end_time=timezone.now(),
@@ -90,36 +94,6 @@ def report(
     )
 
 
-def expected(decision: RepairDecision, references: ReferenceMap) -> FolderCleanupResult:
-    """Return the expected outcome for one application."""
-    if not decision.goes_ahead:
-        return FolderCleanupResult(
-            application_id=decision.application,
-            status=decision.status or Result.Status.COMPLETED,
-            error_code=decision.code,
-            error_message=decision.message,
-        )
-    rows = {(change.row, change.key) for change in decision.repair.changes}
-    files = sum(row == "file" for row, _ in rows)
-    moved = {str(references.folders.name): len(rows) - files, str(references.file_table): files}
-    return FolderCleanupResult(
-        application_id=decision.application,
-        status=Result.Status.COMPLETED,
-        files_moved=files,
-        references_moved=len(rows),
-        details={
-            **details_of(decision),
-            "plan_hash": decision.plan_hash,
-            "moved": {table: number for table, number in sorted(moved.items()) if number},
-        },
-    )
-
-
-def details_of(decision: RepairDecision) -> dict[str, Any]:
-    """Return what a result records of a repair beside the rows that moved."""
-    return {"mended": len(decision.repair.mended), "made": len(decision.repair.makes)}
-
-
 def described_left(several: Sequence[Left]) -> Iterator[NotRepaired]:
     """Yield what is left as it is, in words."""
     for one in several:
@@ -132,11 +106,19 @@ def _pages(worklist: Worklist) -> Iterator[dict[str, set[str]]]:
         yield page
 
 
-def _of(decision: RepairDecision) -> Sequence[Change]:
-    return decision.repair.changes if decision.goes_ahead else ()
+def expected(decider: Any, decision: MergeDecision) -> FolderCleanupResult:
+    """Return the expected outcome for one application, with the hash by which it is confirmed."""
+    result: FolderCleanupResult = decider.expected(decision)
+    if not decision.goes_ahead:
+        return result
+    return replace(result, details={**result.details, "plan_hash": decision.plan_hash})
 
 
-def _described(changes: Sequence[tuple[str, Change]], decider: Decider) -> list[RepairChange]:
+def _of(decision: MergeDecision) -> Sequence[Change]:
+    return decision.repair.changes if isinstance(decision, RepairDecision) and decision.goes_ahead else ()
+
+
+def _described(changes: Sequence[tuple[str, Change]], decider: Decider | NamesDecider) -> list[RepairChange]:
     """Return changes in words, with the names of their folders and files."""
     tables, reading = decider.tables, decider.backend.reading
     keys = {change.key for _, change in changes if change.row == "folder"}
@@ -170,17 +152,19 @@ class _Totals:
     def __init__(self) -> None:
         self._statuses: dict[str, int] = {}
         self.rows: dict[str, int] = {}
-        self.files = self.mended = self.made = self.changes = 0
+        self.files = self.mended = self.made = self.changes = self.folders = self.children = 0
 
-    def add(self, result: FolderCleanupResult, decision: RepairDecision) -> None:
+    def add(self, result: FolderCleanupResult, decision: MergeDecision) -> None:
         self._statuses[result.status] = self._statuses.get(result.status, 0) + 1
         self.files += result.files_moved
         for table, number in result.details.get("moved", {}).items():
             self.rows[table] = self.rows.get(table, 0) + number
         if decision.goes_ahead:
-            self.mended += len(decision.repair.mended)
-            self.made += len(decision.repair.makes)
-            self.changes += len(decision.repair.changes)
+            self.mended += result.details.get("mended", 0)
+            self.made += result.details.get("made", 0)
+            self.changes += len(_of(decision))
+            self.folders += result.folders_removed
+            self.children += result.child_folders_merged
 
     def of(self, status: str) -> int:
         return self._statuses.get(status, 0)

@@ -1,6 +1,6 @@
 """Sentences about what a repair changes, and why it leaves something as it is."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from django.utils.translation import gettext as _
 
@@ -27,20 +27,27 @@ def change(one: Change, *, name: str, folders: Mapping[str, str]) -> str:
 
 def left(one: Left) -> str:
     """Describe why a row is left as it is, and what would help."""
-    folder = one.row == "folder"
-    if one.reason == Reason.NO_APPLICATION:
-        if folder:
-            return _("The folder belongs to no application, so nothing says where it should go.")
-        return _("The file belongs to no application, so nothing says where it should go.")
-    if one.reason == Reason.MISSING_APPLICATION:
-        if folder:
-            return _(
-                "The application of the folder is missing. "
-                "Repair that first, so that it is known where the folder should go."
-            )
-        return _(
-            "The application of the file is missing. Repair that first, so that it is known where the file should go."
-        )
-    if folder:
-        return _("Its files, and the folder it lies in, do not say which application the folder belongs to.")
-    return _("The folder it lies in does not say which application the file belongs to.")
+    return _LEFT[one.row, one.reason]()
+
+
+_LEFT: Mapping[tuple[str, Reason], Callable[[], str]] = {
+    ("folder", Reason.NO_APPLICATION): lambda: _(
+        "The folder belongs to no application, so nothing says where it should go."
+    ),
+    ("file", Reason.NO_APPLICATION): lambda: _(
+        "The file belongs to no application, so nothing says where it should go."
+    ),
+    ("folder", Reason.MISSING_APPLICATION): lambda: _(
+        "The application of the folder is missing. Repair that first, so that it is known where the folder should go."
+    ),
+    ("file", Reason.MISSING_APPLICATION): lambda: _(
+        "The application of the file is missing. Repair that first, so that it is known where the file should go."
+    ),
+    ("folder", Reason.UNDECIDED): lambda: _(
+        "Its files, and the folder it lies in, do not say which application the folder belongs to."
+    ),
+    ("file", Reason.UNDECIDED): lambda: _("The folder it lies in does not say which application the file belongs to."),
+    ("folder", Reason.NOT_APPROVED): lambda: _(
+        "In this folder, names look the same, but nobody has approved that these folders become one."
+    ),
+}

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     )
     from cleanup.services.results.preview import FolderPreview, GroupPreview, Line, Obstacle, Preview
     from cleanup.services.results.purge import PurgedHistory, PurgeReport
-    from cleanup.services.results.repair import NotRepaired, RepairChange, RepairReport
+    from cleanup.services.results.repair import NameGroupFolder, NotRepaired, ProposedGroup, RepairChange, RepairReport
     from cleanup.services.results.requests import Enqueued, FolderSurvivor, FreezeSwitch
     from cleanup.services.results.rollback import Conflict, Copy, NotRestored, RollbackData, RollbackResult, UndoScript
     from cleanup.services.results.status import (
@@ -59,7 +59,7 @@ else:
         cleanup=("CleanupReport", "FolderCleanupResult", "Progress", "RootFolder"),
         document=("ApplicationId", "Document", "FolderId", "JSON", "OPTIONAL", "UNKNOWN", "Unknown", "plain"),
         fates=("Fate", "Reason"),
-        repair=("NotRepaired", "RepairChange", "RepairReport"),
+        repair=("NameGroupFolder", "NotRepaired", "ProposedGroup", "RepairChange", "RepairReport"),
         health=("HealthReport", "HealthVerdict", "LivenessReport"),
         preflight=(
             "Estimate",
@@ -115,12 +115,14 @@ __all__ = [
     "LastCheck",
     "Line",
     "LivenessReport",
+    "NameGroupFolder",
     "NotRepaired",
     "NotRestored",
     "Obstacle",
     "PreflightReport",
     "Preview",
     "Progress",
+    "ProposedGroup",
     "PurgeReport",
     "PurgedHistory",
     "Reason",

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from cleanup.services.results.cleanup import CleanupReport
-from cleanup.services.results.document import Document
+from cleanup.services.results.document import ApplicationId, Document, FolderId
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +28,32 @@ class NotRepaired(Document):
     row_id: str
     application_id: str | None
     reason: str
-    """``no_application``, ``missing_application`` or ``undecided``."""
+    """``no_application``, ``missing_application``, ``undecided`` or ``not_approved``."""
     sentence: str
     """Why, and what would help."""
+
+
+@dataclass(frozen=True, slots=True)
+class NameGroupFolder(Document):
+    """One of several folders side by side whose names look the same."""
+
+    folder_id: FolderId
+    name: str
+    files: int
+    linked_records: int
+    """Rows of all other tables that refer to it, folders in it included."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProposedGroup(Document):
+    """Folders side by side whose names differ only in case, Unicode form or blanks."""
+
+    application_id: ApplicationId
+    parent_id: FolderId
+    decision: str
+    """``approved``, ``dismissed``, or empty if nobody has decided about these names."""
+    folders: tuple[NameGroupFolder, ...]
+    """The oldest first."""
 
 
 @dataclass(frozen=True, slots=True)

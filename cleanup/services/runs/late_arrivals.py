@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from django.db import DataError, IntegrityError
 from django.db.models import F
@@ -23,9 +23,10 @@ from cleanup.exceptions import CountMismatch, SchemaChanged
 from cleanup.folder_tables import folder_tables
 from cleanup.models import Hold, RemovedFolder, Result, RollbackPoint, Run
 from cleanup.references import Reference, ReferenceMap, schema_changes
-from cleanup.references.key_types import padded_length, respelled
+from cleanup.references.key_types import respelled
 from cleanup.retry_limits import SCHEMA_READS
 from cleanup.services.concurrency.retry import retry_lock_conflicts
+from cleanup.services.merging.forwarding import Forwarding
 from cleanup.services.runs import totals
 
 #: Removed folders examined in one transaction.
@@ -57,6 +58,7 @@ class LateArrivals:
     def _take(self, references: ReferenceMap) -> None:
         """Use these references from now on."""
         self.references = references
+        self._forwarding = Forwarding(using=self.using, tables=self.tables, folder_key=references.folder_key)
         # The current one. Points of others are left alone: their steps have other numbers, late rows are findings.
         self._schema = journal.schema_digest(backend=self.backend, references=references, mapped=self.tables)
         key = (self.tables.folder_key.column,)
@@ -168,32 +170,9 @@ class LateArrivals:
             .values_list("application_key", flat=True)
         )
         candidates = [row for row in page if row.application not in held]
-        ends = self._ends({row.survivor for row in candidates})
-        there = self._existing({row.folder for row in candidates} | set(ends.values()))
-        return [
-            (row.point, row.folder, ends[row.survivor])
-            for row in candidates
-            if row.folder not in there and ends[row.survivor] in there
-        ]
+        ends = self._forwarding.ends([(row.folder, row.survivor) for row in candidates])
+        return [(row.point, row.folder, ends[row.folder]) for row in candidates if row.folder in ends]
 
-    def _ends(self, keys: set[str]) -> dict[str, str]:
-        """Follow survivors that a later cleanup has removed."""
-        ends = {key: key for key in keys}
-        while True:
-            further: dict[str, str] = dict(
-                RemovedFolder.objects.using(self.using)
-                .filter(folder_key__in=set(ends.values()), point__status=RollbackPoint.Status.LIVE)
-                .values_list("folder_key", "survivor_key")
-            )
-            if not further:
-                return ends
-            ends = {key: further.get(end, end) for key, end in ends.items()}
-
-    def _existing(self, keys: set[str]) -> set[str]:
-        folders: Any = self.tables.folder._base_manager.using(self.using)
-        key, padded = self.tables.folder_key, padded_length(self.references.folder_key) is not None
-        found = folders.filter(pk__in=keys).values_list("pk", flat=True)
-        return {key.text(value.rstrip(" ") if padded else value) for value in found}
 
     def _targets(self, references: Sequence[Reference], settled: Sequence[tuple[int, str, str]]) -> list[Target]:
         ways = {reference.spelled for reference in references}

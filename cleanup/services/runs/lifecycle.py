@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from cleanup.models.operations import RunQuerySet
-    from cleanup.services.repair.decisions import Worklist
+    from cleanup.services.repair.worklist import Worklist
 
 #: Results of a worklist that is searched as few ones would not be: with the index that fits.
 MANY_RESULTS = 1000

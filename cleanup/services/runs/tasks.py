@@ -5,7 +5,7 @@ A task runs inside the worker's transaction and opens none; what it returns is r
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, Protocol, Self
 from uuid import UUID
 
@@ -22,8 +22,8 @@ from cleanup.services.merging.decisions import Inclusion, MergeDecision
 from cleanup.services.merging.examine import Examiner
 from cleanup.services.merging.targets import Targets
 from cleanup.services.repair.apply import Repairer
-from cleanup.services.repair.decisions import Decider
-from cleanup.services.repair.preview import details_of
+from cleanup.services.repair.deciders import decider_of
+from cleanup.services.repair.kinds import LATE
 from cleanup.services.results import FolderCleanupResult
 from cleanup.services.rollback.outcome import PointOutcome
 from cleanup.services.rollback.undo import Undo
@@ -164,7 +164,7 @@ class RepairTask:
         self.run = run
         self.targets = Targets(using=using, references=references)
         code = run.options["repair"]
-        self.decider = Decider(using=using, references=references, code=code)
+        self.decider = decider_of(code, using=using, references=references)
         self.repairer = Repairer(self.targets, self.decider.findings, code)
         self.include = included(run)
         self.schema: SnapshotSchema = journal.write_schema(
@@ -178,13 +178,8 @@ class RepairTask:
     def perform(self, rows: Sequence[Claimed], slot: PipelineSlot = ALONE) -> list[Outcome]:
         """Repair the applications of the rows. Raises SchemaChanged and ProofFailed."""
         schema_changes.hold(self.targets.backend, self.targets.references)
-        decisions = self.decider.examine(self._worklist(rows), include=self.include, lock=True)
+        decisions = list[MergeDecision](self.decider.examine(self._worklist(rows), include=self.include, lock=True))
         refuse_stale(self.run, decisions)
-        for decision in decisions:
-            if decision.goes_ahead:
-                decision.details |= details_of(decision)
-            if decision.sources != (decision.application,):
-                decision.details["sources"] = list(decision.sources)
         results, points = self.repairer.apply(
             decisions,
             schema=self.schema,
@@ -193,6 +188,8 @@ class RepairTask:
             now=timezone.now(),
             slot=slot,
         )
+        if self.repairer.code == LATE:  # the folders that rows named were removed before
+            results = [replace(result, folders_removed=0, child_folders_merged=0) for result in results]
         point_ids = {application: point.id for application, point in points.items()}
         return [Outcome.of_merge(result, point=point_ids.get(result.application_id)) for result in results]
 

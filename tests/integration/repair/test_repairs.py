@@ -5,12 +5,13 @@ from contextlib import contextmanager
 
 import pytest
 
+from cleanup import hooks
 from cleanup.exceptions import NotRepairable
 from cleanup.models import RollbackPoint
 from cleanup.services import DatabaseCleanupService
 from cleanup.services.results import RepairReport
 from tests.support.model_roles import Application, File, Folder
-from tests.support.trees import Tree, assert_tree, drop_foreign_keys, dump, missing_key, tree, unchecked
+from tests.support.trees import Tree, assert_tree, drop_foreign_keys, dump, execute, missing_key, tree, unchecked
 
 NOWHERE, NOBODY = missing_key(Folder), missing_key(Application)
 
@@ -207,3 +208,45 @@ class TestLeavingAlone:
         report = service.repair("missing_parent", applications=[other.application])
         assert [result.application_id for result in report.results] == [other.application]
         assert service.verify_cleanup_integrity()["counts"]["missing_parent"] == 1
+
+
+class TestLateArrivals:
+    def test_are_filed_where_the_folder_went(self, database, service):
+        made = tree(database, "stays:Loan(a.txt), gone:Loan(b.txt)")
+        service.consolidate_duplicate_folders(made.application)
+        change(database, File, made["a.txt"], folder=made["gone"])
+        before = dump(database)
+        assert codes(service) == {"late_arrival"}
+        announced = service.repair("late_arrival", dry_run=True)
+        report = service.repair("late_arrival")
+        assert codes(service) == set()
+        assert (announced.findings_repaired, report.findings_repaired, report.total_files_moved) == (1, 1, 1)
+        assert report.total_folders_removed == 0
+        assert_tree(database, made, "stays:Loan(a.txt, b.txt)")
+        assert service.rollback_cleanup(report.run_id).exact
+        assert dump(database) == before
+
+
+class TestComputedColumns:
+    def test_are_computed_again(self, database, service, settings, loan):
+        settings.CLEANUP_TREE_HOOK = {"hook": "cleanup.hooks.materialized_path", "path": "full_path"}
+        execute(database, "ALTER TABLE :folders ADD COLUMN full_path text")
+        hooks.recompute(using=database)
+        execute(database, "UPDATE :folders SET full_path = 'nowhere' WHERE :folders.name = 'Photos'")
+        before = dump(database)
+        assert "path_out_of_date" in codes(service)
+        report = service.repair("path_out_of_date")
+        assert codes(service) == set()
+        assert service.rollback_cleanup(report.run_id).exact
+        assert dump(database) == before
+
+    def test_follow_a_repair(self, database, service, settings, loan):
+        settings.CLEANUP_TREE_HOOK = {"hook": "cleanup.hooks.materialized_path", "path": "full_path"}
+        execute(database, "ALTER TABLE :folders ADD COLUMN full_path text")
+        hooks.recompute(using=database)
+        change(database, Folder, loan["photos"], parent=NOWHERE)
+        before = dump(database)
+        report = service.repair("missing_parent")
+        assert codes(service) == set()
+        assert service.rollback_cleanup(report.run_id)
+        assert dump(database) == before
