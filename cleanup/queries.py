@@ -158,6 +158,12 @@ def applications_of(*, using: str, folders: Sequence[str]) -> dict[str, str]:
     return dict(sql.fetch(sql.owners_of(folders)))
 
 
+def applications_with_rows(*, using: str, keys: Sequence[str]) -> set[str]:
+    """Return those of the applications, existing or not, that folders or files tell."""
+    sql = _folder_sql(using)
+    return {str(key) for (key,) in sql.fetch(sql.told_by_rows(keys))} if keys else set()
+
+
 def root_names(*, using: str, keys: Sequence[str]) -> dict[str, str]:
     """Return the name of the root folder that stays of each of the applications that has one, by key."""
     sql = _folder_sql(using)

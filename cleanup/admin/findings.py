@@ -15,6 +15,7 @@ from cleanup.admin.base import ReadOnlyAdmin, for_it
 from cleanup.admin.filters import worded
 from cleanup.backends.finding_kinds import CODES, KINDS
 from cleanup.models import Finding, Verification
+from cleanup.services.repair.kinds import NAMES, REPAIRABLE
 from cleanup.text_safety import safe
 
 
@@ -120,23 +121,28 @@ class FindingAdmin(ReadOnlyAdmin):
     @admin.display(description=gettext_lazy("action"))
     def action(self, found: Finding) -> Any:
         """Offer what can be done here."""
-        if address := self._preview_of(found):
-            return format_html('<a href="{}">{}</a>', address, _("Preview and clean up"))
-        return _("Ask IT")
+        address, words = self._next_step(found)
+        return format_html('<a href="{}">{}</a>', address, words) if address else _("Ask IT")
 
-    def _preview_of(self, found: Finding) -> str:
-        """Return the address of the preview of a cleanup that takes the problem away; empty if none does."""
+    def _next_step(self, found: Finding) -> tuple[str, str]:
+        """Return the address of what takes the problem away, and what it is called; empty if nothing does."""
+        if found.code == NAMES:
+            return self.url("names", admin.utils.quote(found.application_key)), _("Decide about these names")
+        if found.code in REPAIRABLE:
+            query = {"application": found.application_key} if found.application_key else {}
+            return self.url("repair", found.code, **query), _("Preview and repair")
         if found.code not in MERGEABLE or not found.application_key:
-            return ""
-        return self.url("preview", admin.utils.quote(found.application_key))
+            return "", ""
+        return self.url("preview", admin.utils.quote(found.application_key)), _("Preview and clean up")
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> Any:
         """Show a problem, with what can be done about it."""
         found = self.get_object(request, object_id)
-        address = self._preview_of(found) if found is not None else ""
-        return super().change_view(request, object_id, form_url, {"preview_address": address, **(extra_context or {})})
+        address, words = self._next_step(found) if found is not None else ("", "")
+        step = {"preview_address": address, "preview_words": words}
+        return super().change_view(request, object_id, form_url, {**step, **(extra_context or {})})
 
     @admin.display(description=gettext_lazy("hint"))
     def hint_text(self, found: Finding) -> str:

@@ -113,7 +113,9 @@ def _duplicates(found: Standing, number: int) -> str:
 
 def _running(run: Run, silence: timedelta | None) -> str:
     cleanup = run.kind == Run.Kind.CLEANUP
-    if run.status == Run.Status.PENDING:
+    if run.kind == Run.Kind.REPAIR:
+        state = _("A repair is running") if run.status == Run.Status.RUNNING else _("A repair is not finished")
+    elif run.status == Run.Status.PENDING:
         state = _("A cleanup is about to start") if cleanup else _("An undo is about to start")
     elif run.status == Run.Status.PAUSING:
         state = _("A cleanup is about to pause") if cleanup else _("An undo is about to pause")
@@ -139,7 +141,8 @@ def no_progress(silence: timedelta) -> str:
 
 
 def _paused(run: Run) -> str:
-    state = _("A cleanup is paused") if run.kind == Run.Kind.CLEANUP else _("An undo is paused")
+    kinds: dict[str, str] = {Run.Kind.CLEANUP: _("A cleanup is paused"), Run.Kind.REPAIR: _("A repair is paused")}
+    state = kinds.get(run.kind, _("An undo is paused"))
     return _joined(f"{state}: {_done(run)}", _("It stays paused until someone resumes it."))
 
 

@@ -31,8 +31,8 @@ def name_of(thing: models.Model, *, label: str = "") -> str:  # noqa: ARG001  # 
 
 @name_of.register
 def _run(run: Run, **_rest: str) -> str:
-    what = _("Cleanup of %s") if run.kind == Run.Kind.CLEANUP else _("Undo of %s")
-    return what % wording.short_moment(run.started_at or run.created_at)
+    kinds: dict[str, str] = {Run.Kind.CLEANUP: _("Cleanup of %s"), Run.Kind.REPAIR: _("Repair of %s")}
+    return kinds.get(run.kind, _("Undo of %s")) % wording.short_moment(run.started_at or run.created_at)
 
 
 @name_of.register
@@ -47,9 +47,12 @@ def _point(point: RollbackPoint, *, label: str = "") -> str:
 
 def _work(name: str, run: Run | None, moment: datetime) -> str:
     """Name what was done to one application."""
-    what = (
-        _("%(name)s: undo of %(day)s") if run and run.kind == Run.Kind.ROLLBACK else _("%(name)s: cleanup of %(day)s")
-    )
+    if run and run.kind == Run.Kind.REPAIR:
+        what = _("%(name)s: repair of %(day)s")
+    elif run and run.kind == Run.Kind.ROLLBACK:
+        what = _("%(name)s: undo of %(day)s")
+    else:
+        what = _("%(name)s: cleanup of %(day)s")
     return what % {"name": safe(name), "day": wording.day(moment)}
 
 

@@ -116,9 +116,10 @@ def _standing(found: dashboard.Overview) -> Standing:
 
 
 def _run(run: Run, *, site: str, silent: bool) -> dict[str, Any]:
+    kinds: dict[str, str] = {Run.Kind.CLEANUP: _("Cleanup"), Run.Kind.REPAIR: _("Repair")}
     return {
         "pk": run.pk,
-        "what": _("Cleanup") if run.kind == Run.Kind.CLEANUP else _("Undo"),
+        "what": kinds.get(run.kind, _("Undo")),
         "state": wording.run_status(run.status),
         "level": badges.run_level(run.status, failed=run.failed_applications),
         "progress": wording.run_progress(run, silent=silent),

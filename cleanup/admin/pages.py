@@ -9,6 +9,7 @@ from cleanup.admin.dashboard import DashboardPages
 from cleanup.admin.folder_search import FolderPages
 from cleanup.admin.pending_decisions import DecisionPages
 from cleanup.admin.preview_views import PreviewPages
+from cleanup.admin.repair_views import RepairPages
 from cleanup.admin.rollback_views import UndoPages
 
 
@@ -18,6 +19,7 @@ def urls(site: admin.AdminSite) -> list[URLPattern]:
         DashboardPages,
         CleaningPages,
         PreviewPages,
+        RepairPages,
         UndoPages,
         DecisionPages,
         ApprovalPages,

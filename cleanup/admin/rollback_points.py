@@ -21,6 +21,7 @@ MOST_SHOWN = 20_000
 
 KINDS: dict[str, Any] = {
     RollbackPoint.Kind.CLEANUP: gettext_lazy("A cleanup"),
+    RollbackPoint.Kind.REPAIR: gettext_lazy("A repair"),
     RollbackPoint.Kind.MANUAL: gettext_lazy("Taken by hand"),
 }
 

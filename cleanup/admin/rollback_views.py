@@ -51,7 +51,7 @@ class UndoPages(Pages):
     @access.permission_required(Permission.ROLL_BACK)
     def run(self, request: HttpRequest, run_id: UUID) -> HttpResponse:
         """Undo all that a run has done."""
-        run = get_object_or_404(Run.objects.using(access.database()), pk=run_id, kind=Run.Kind.CLEANUP)
+        run = get_object_or_404(Run.objects.using(access.database()), pk=run_id, kind__in=Run.UNDOABLE)
         back = self.url("run_change", run.pk)
         if request.method == "POST":
             return self._start(request, run, run.pk, back)
@@ -76,7 +76,7 @@ class UndoPages(Pages):
     def result(self, request: HttpRequest, result_id: int) -> HttpResponse:
         """Undo one application of a run."""
         result = get_object_or_404(
-            Result.objects.using(access.database()).select_related("point"), pk=result_id, run__kind=Run.Kind.CLEANUP
+            Result.objects.using(access.database()).select_related("point"), pk=result_id, run__kind__in=Run.UNDOABLE
         )
         if result.point is None:
             raise Http404

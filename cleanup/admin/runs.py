@@ -28,7 +28,11 @@ from cleanup.services.runs import reports
 from cleanup.services.runs.signs_of_life import silent_for
 from cleanup.text_safety import safe
 
-KINDS: dict[str, Any] = {Run.Kind.CLEANUP: gettext_lazy("Cleanup"), Run.Kind.ROLLBACK: gettext_lazy("Undo")}
+KINDS: dict[str, Any] = {
+    Run.Kind.CLEANUP: gettext_lazy("Cleanup"),
+    Run.Kind.REPAIR: gettext_lazy("Repair"),
+    Run.Kind.ROLLBACK: gettext_lazy("Undo"),
+}
 
 
 def _address(site: access.OnSite, _request: HttpRequest, run_id: Any) -> str:
@@ -317,11 +321,11 @@ class ResultAdmin(UndoableAdmin):
 
     def selectable(self, rows: QuerySet[Result]) -> QuerySet[Result]:
         """Return those of cleanups that can be undone."""
-        return rows.filter(run__kind=Run.Kind.CLEANUP, point__status=RollbackPoint.Status.LIVE)
+        return rows.filter(run__kind__in=Run.UNDOABLE, point__status=RollbackPoint.Status.LIVE)
 
     def point_of(self, row: Result) -> RollbackPoint | None:
         """Return the undo record of a cleanup's result."""
-        return row.point if row.run.kind == Run.Kind.CLEANUP else None
+        return row.point if row.run.kind in Run.UNDOABLE else None
 
     @admin.display(description=gettext_lazy("application"))
     def who(self, result: Result) -> str:
@@ -419,7 +423,7 @@ def numbers(run: Run, *, site: str) -> SafeString:
 
 def undoable_until(run: Run) -> datetime | None:
     """Return until when all that can still be undone of a cleanup can be; None if nothing can."""
-    if run.kind != Run.Kind.CLEANUP or run.is_active:
+    if run.kind not in Run.UNDOABLE or run.is_active:
         return None
     points = RollbackPoint.objects.using(access.database()).filter(run=run, status=RollbackPoint.Status.LIVE)
     first: datetime | None = points.aggregate(first=Min("expires_at"))["first"]

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from cleanup.models import ConsistencyCheck, FreezeSwitch, Hold, Verification
     from cleanup.queries import SetAside
     from cleanup.services.folders.history import FolderEvent
+    from cleanup.services.results import RepairReport
 
 
 def number_text(number: int) -> str:
@@ -286,13 +287,14 @@ DONE = "done"
 
 def run_numbers(run: Run) -> tuple[RunNumber, ...]:
     """Count the run's applications by outcome; an undo leaves none alone."""
-    cleanup = run.kind == Run.Kind.CLEANUP
+    cleanup = run.kind != Run.Kind.ROLLBACK
+    done: dict[str, str] = {Run.Kind.CLEANUP: _("cleaned up"), Run.Kind.REPAIR: _("repaired")}
     aside = (
         RunNumber(Result.Status.HELD, run.held_applications, _("on hold")),
         RunNumber(Result.Status.SKIPPED, run.skipped_applications, _("left alone")),
     )
     return (
-        RunNumber(DONE, run.successful_applications, _("cleaned up") if cleanup else _("undone")),
+        RunNumber(DONE, run.successful_applications, done.get(run.kind, _("undone"))),
         *(number for number in aside if cleanup or number.number),
         RunNumber(Result.Status.FAILED, run.failed_applications, _("failed")),
     )
@@ -302,6 +304,8 @@ def run_outcome(run: Run) -> str:
     """Describe what a run has changed so far."""
     if run.kind == Run.Kind.ROLLBACK:
         return ""
+    if run.kind == Run.Kind.REPAIR:
+        return _("Repaired: %(problem)s.") % {"problem": finding(run.options.get("repair", ""))}
     numbers = {"number": number_text(run.folders_removed), "files": counted(run.files_moved, "file")}
     if conf.has_files():
         text = ngettext(
@@ -314,6 +318,24 @@ def run_outcome(run: Run) -> str:
             "%(number)s duplicate folder merged.", "%(number)s duplicate folders merged.", run.folders_removed
         )
     return f"{text % numbers} {nothing_deleted()}"
+
+
+def repair_totals(report: RepairReport) -> str:
+    """Describe what a repair would do in all."""
+    if not report.findings_repaired:
+        return _("There is nothing to repair.")
+    problems = ngettext("%(number)s problem goes away.", "%(number)s problems go away.", report.findings_repaired)
+    told = [problems % {"number": number_text(report.findings_repaired)}]
+    if report.folders_made:
+        made = ngettext("%(number)s folder is made.", "%(number)s folders are made.", report.folders_made)
+        told.append(made % {"number": number_text(report.folders_made)})
+    return " ".join([*told, nothing_deleted()])
+
+
+def holds(files: int, records: int) -> str:
+    """Describe what is in a folder, or linked with it."""
+    parts = [counted(files, "file")] if conf.has_files() else []
+    return ", ".join([*parts, counted(records, "record")])
 
 
 def run_duration(run: Run) -> str:

@@ -548,6 +548,23 @@ class FolderSql(ForestSql):
             within=self.within(Scope(keys=tuple(keys)), f"a.{self.application_key}"),
         )
 
+    def told_by_rows(self, keys: Sequence[str]) -> Query:
+        """Select those of the applications that a folder, or a file, names."""
+        rows = [(self.folders, self.own), *([(self.files, self.file_owner)] if self.file_owner else [])]
+        key = self.tables.application_key
+        return joined(
+            "\nUNION\n",
+            (
+                block(
+                    "SELECT {application} FROM {table} AS t WHERE {among}",
+                    application=self.text(key, f"t.{owner}"),
+                    table=table,
+                    among=self.among(key, f"t.{owner}", keys),
+                )
+                for table, owner in rows
+            ),
+        )
+
     def paths_of(self, folders: Sequence[str], *, levels: int) -> Query:
         """Select key and name of the folders and of those that they lie in, outermost first.
 

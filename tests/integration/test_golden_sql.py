@@ -23,6 +23,7 @@ from cleanup.backends.sqlite import undoing as sqlite_undoing
 from cleanup.backends.undoing import Undoing
 from cleanup.services import DatabaseCleanupService
 from tests.support import undo_scripts
+from tests.support.model_roles import Folder
 from tests.support.trees import execute, is_postgresql, raw, tree
 
 pytestmark = pytest.mark.mapped_models("the statements name their tables")
@@ -149,6 +150,20 @@ def without_chance(script: str) -> str:
     script = re.sub(r"20\d\d-\d\d-\d\d[T ]\d\d:\d\d(:\d\d\+00:00)?(?= UTC|\.$)", "<time>", script, flags=re.MULTILINE)
     script = re.sub(r"(?<=ANY\('\{)\d+(?=\}'\))", "1", script)
     return re.sub(r"(?<=cleanup_snapshotrow VALUES \()\d+, \d+", "1, 1", script)
+
+
+def test_of_a_repair(scratch_database, compare):
+    loan, other = tree(scratch_database, "Loan/{lost:Docs(1)/Old(1), Photos}"), tree(scratch_database, "Loan")
+    root = Folder.objects.using(scratch_database).get(application=other.application)
+    Folder.objects.using(scratch_database).filter(pk=loan["lost"]).update(parent=root)
+    service = DatabaseCleanupService(using=scratch_database)
+    with recorded(scratch_database) as statements:
+        run = service.repair("foreign_parent").run_id
+    parts = ("SELECT object, application, target", 'f."application_id" IS NOT NULL AND f."folder_id"', "'inserted'")
+    compare("repair", [next(text for text in statements if part in text) for part in parts])
+    with recorded(scratch_database) as statements:
+        service.rollback_cleanup(run)
+    compare("undo_of_a_made_folder", [text for text in statements if "'inserted'" in text])
 
 
 def test_with_everything(scratch_database, recorder, compare, settings):

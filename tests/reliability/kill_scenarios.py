@@ -1,5 +1,6 @@
 """What an operator starts, each from a small dirty database, to be struck down at any statement and gone on with."""
 
+import uuid
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Literal
@@ -17,7 +18,7 @@ from cleanup.services.integrity.verification import latest_verification
 from tests.support import databases, dirty_database
 from tests.support.forked_processes import Child, Fault, ForkedProcesses
 from tests.support.invariants import assert_whole, go_on, let_sessions_end
-from tests.support.model_roles import File
+from tests.support.model_roles import File, Folder
 from tests.support.trees import dump, execute
 
 APPLICATIONS = 3
@@ -123,6 +124,34 @@ class RollbackOfAPoint(Merging):
             self.service.rollback_cleanup(self.point.uuid)
         undone = self.point.application_key
         assert dirty_database.picture(self.using) == {**self.after, undone: self.before[undone]}
+
+
+class Repair(Merging):
+    """Of folders that lie in another application, whose place among what was recovered is there."""
+
+    order = ("repair", "foreign_parent")
+
+    def prepare(self) -> None:
+        dirty_database.make_clean(self.using, applications=APPLICATIONS)
+        roots = list(Folder.objects.using(self.using).filter(parent=None).order_by("pk"))
+        for number, (root, other) in enumerate(zip(roots, roots[1:] + roots[:1], strict=True)):
+            Folder.objects.using(self.using).create(
+                id=uuid.UUID(int=number + 1), name="Recovered", parent=root, application=root.application
+            )
+            child = Folder.objects.using(self.using).filter(parent=root).exclude(name="Recovered").first()
+            Folder.objects.using(self.using).filter(pk=child.pk).update(parent=other)
+        self.before = dirty_database.picture(self.using)
+
+    def note_the_end(self) -> None:
+        self.after = dirty_database.picture(self.using)
+
+    def carry_on(self) -> None:
+        def again() -> None:
+            self.service.repair("foreign_parent")
+
+        go_on(self.using, Run.Kind.REPAIR, again, applications=APPLICATIONS)
+        assert dirty_database.picture(self.using) == self.after != self.before
+        assert "foreign_parent" not in self.service.verify_cleanup_integrity()["counts"]
 
 
 class IntegrityVerification(Merging):
@@ -283,7 +312,7 @@ class HookedRollback(Hooked, RollbackOfARun):
         self.clean()
 
 
-SCENARIOS = (Cleanup, RollbackOfARun, RollbackOfAPoint, IntegrityVerification, Purge)
+SCENARIOS = (Cleanup, RollbackOfARun, RollbackOfAPoint, Repair, IntegrityVerification, Purge)
 
 
 @dataclass(slots=True)

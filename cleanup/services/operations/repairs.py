@@ -1,6 +1,7 @@
 """Repairs, in this process or by the clusters, and what they would do."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from cleanup import queries
@@ -15,7 +16,7 @@ from cleanup.services.background import clusters, dispatch
 from cleanup.services.merging.decisions import Inclusion
 from cleanup.services.operations.foreground import work_through
 from cleanup.services.repair import names, preview
-from cleanup.services.repair.kinds import refuse_unless_repairable
+from cleanup.services.repair.kinds import BETWEEN_APPLICATIONS, refuse_unless_repairable
 from cleanup.services.repair.worklist import Worklist
 from cleanup.services.results import Progress, ProposedGroup, RepairReport
 from cleanup.services.runs import lifecycle, reports
@@ -28,8 +29,7 @@ def dry_run(*, using: str, options: Options, all_results: bool = False) -> Repai
 
     Raises NotRepairable, PreflightFailed, UnknownObject, InvalidKey and UsageError.
     """
-    refuse_unless_repairable(options.repair, folder_tables())
-    options = lifecycle.validated(options, using=using)
+    options = _validated(options, using=using)
     return preview.report(
         using=using,
         references=ready_references(using=using, probe="now"),
@@ -72,6 +72,24 @@ def start(*, using: str, options: Options, actor: Actor, in_background: bool = T
     return begin(using=using, options=options, actor=actor, worklist=worklist)
 
 
+def _validated(options: Options, *, using: str) -> Options:
+    """Return the options with the ids of applications as text. Raises NotRepairable, and as ``lifecycle.validated``.
+
+    An application of which rows are left need not exist.
+    """
+    tables = folder_tables()
+    refuse_unless_repairable(options.repair, tables)
+    named, left = options.applications, set[str]()
+    if named is not None and options.repair in BETWEEN_APPLICATIONS:
+        keys = {given: tables.application_key.text(given) for given in named}
+        left = queries.applications_with_rows(using=using, keys=list(keys.values()))
+        named = tuple(given for given, key in keys.items() if key not in left)
+    # The plans that were confirmed are those of the applications that take rows in, which may be others.
+    valid = lifecycle.validated(replace(options, applications=named, plan_hashes={}), using=using)
+    applications = None if valid.applications is None else (*valid.applications, *sorted(left))
+    return replace(valid, applications=applications, plan_hashes=options.plan_hashes)
+
+
 @pinned
 def name_groups(*, using: str, application_id: Any) -> list[ProposedGroup]:
     """Return an application's folders side by side whose names look the same, in groups.
@@ -100,11 +118,12 @@ def decide_names(
 
 
 def _surveyed(*, using: str, options: Options) -> tuple[Options, Worklist]:
-    refuse_unless_repairable(options.repair, folder_tables())
-    options = lifecycle.validated(options, using=using)
+    options = _validated(options, using=using)
     freeze.refuse_if_frozen(using=using)
     references = ready_references(using=using, probe="now")
     worklist = preview.survey(
         using=using, references=references, code=options.repair, applications=options.applications
     )
+    if options.plan_hashes:  # nothing but what was shown
+        worklist.sources = {key: own for key, own in worklist.sources.items() if key in options.plan_hashes}
     return options, worklist

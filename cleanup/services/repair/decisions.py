@@ -77,15 +77,16 @@ class Decider:
         """Return the applications of scopes, and what is left as it is."""
         worklist = Worklist()
         if self.code == "cycle":
-            worklist.add(self._repairs_of_cycles())
+            (first, *_) = several_scopes = list(scopes)
+            worklist.add(self._repairs_of_cycles(first if len(several_scopes) == 1 and first.keys else None))
             return worklist
         for scope in scopes:
             for several in _pages(self.findings.found(self.code, scope)):
                 worklist.add(self._repairs(several, lock=False))
         return worklist
 
-    def _repairs_of_cycles(self) -> Repairs:
-        edges = self.findings.cycles()
+    def _repairs_of_cycles(self, scope: Scope | None) -> Repairs:
+        edges = self.findings.cycles(scope)
         owners = {edge.application for edge in edges if edge.application is not None}
         existing = self.findings.existing(owners)
         repairs = Repairs(Surroundings(self._folders(existing, lock=False), existing, {}), self.names)
@@ -117,11 +118,14 @@ class Decider:
 
     def decide(self, waiting: Mapping[str, RepairDecision], applications: set[str], *, lock: bool) -> None:
         """Plan the repair of applications, with those of the rows."""
-        repairs = self._repairs_within(applications, lock=lock)
-        for application, plan in repairs.plans().items():
-            if application in waiting:  # what concerns others has a decision of its own, or was set aside
-                waiting[application].repair = plan
-                waiting[application].sources = tuple(sorted(repairs.sources[application]))
+        if self.code not in BETWEEN_APPLICATIONS:
+            for application, plan in self._repairs_within(applications, lock=lock).plans().items():
+                if application in waiting:
+                    waiting[application].repair = plan
+            return
+        for application, decision in waiting.items():  # few, and each takes in what was found in others
+            plans = self._repairs_within(decision.concerned, lock=lock, found_in=set(decision.sources)).plans()
+            decision.repair = plans.get(application, NOTHING)
 
     def mended(self, decision: RepairDecision) -> int:
         """Return how many findings go."""
@@ -147,8 +151,8 @@ class Decider:
             details={**decision.details, "moved": dict(sorted(moved.items()))},
         )
 
-    def _repairs_within(self, applications: set[str], *, lock: bool) -> Repairs:
-        scope = Scope(keys=tuple(sorted(applications)))
+    def _repairs_within(self, applications: set[str], *, lock: bool, found_in: set[str] | None = None) -> Repairs:
+        scope = Scope(keys=tuple(sorted(applications if found_in is None else found_in)))
         if self.code != "cycle":
             return self._repairs(self.findings.found(self.code, scope), within=applications, lock=lock)
         existing = self.findings.existing(applications)

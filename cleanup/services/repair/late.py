@@ -30,10 +30,13 @@ class LateDecider(Decider):
         self.targets = Targets(using=using, references=references)
         self._forwarding = Forwarding(using=using, tables=self.tables, folder_key=references.folder_key)
 
-    def worklist(self, scopes: Iterable[Scope]) -> Worklist:  # noqa: ARG002  # removed folders tell
+    def worklist(self, scopes: Iterable[Scope]) -> Worklist:
         """Return the applications whose removed folders are still named."""
-        worklist, after = Worklist(), 0
-        while page := list(self._removed().filter(pk__gt=after).order_by("pk")[:PAGE]):
+        worklist, after, removed = Worklist(), 0, self._removed()
+        for scope in scopes:
+            if scope.keys is not None:
+                removed = removed.filter(point__application_key__in=scope.keys)
+        while page := list(removed.filter(pk__gt=after).order_by("pk")[:PAGE]):
             after = page[-1].pk
             removals = self._settled(page)
             for counted in self._count([(row.folder_key, end) for row, end in removals]):

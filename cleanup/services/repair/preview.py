@@ -26,16 +26,19 @@ PAGE = 100
 
 
 def survey(*, using: str, references: ReferenceMap, code: str, applications: Sequence[str] | None) -> Worklist:
-    """Return the applications that a repair concerns, and what it leaves as it is."""
+    """Return the applications that a repair of the findings of some applications, or of all, concerns.
+
+    And what it leaves as it is.
+    """
     decider = decider_of(code, using=using, references=references)
-    scopes = list(queries.application_ranges(using=using))
-    if not scopes[0].whole:
-        scopes.append(Scope(without_application=True))
-    with read_snapshot(decider.backend, session_name="cleanup repair preview"):
-        worklist = decider.worklist(scopes)
     if applications is not None:
-        worklist.restrict(applications)
-    return worklist
+        scopes = [Scope(keys=tuple(applications))]
+    else:
+        scopes = list(queries.application_ranges(using=using))
+        if not scopes[0].whole:
+            scopes.append(Scope(without_application=True))
+    with read_snapshot(decider.backend, session_name="cleanup repair preview"):
+        return decider.worklist(scopes)
 
 
 def report(

@@ -27,9 +27,3 @@ class Worklist:
         room = max(0, conf.list_limit() - len(self.left))
         self.left += several[:room]
         self.left_out += len(several[room:])
-
-    def restrict(self, applications: Sequence[str]) -> None:
-        """Keep what concerns one of these applications."""
-        wanted = set(applications)
-        self.sources = {key: own for key, own in self.sources.items() if key in wanted or own & wanted}
-        self.left = [one for one in self.left if one.application in wanted]
