@@ -385,6 +385,10 @@ def result_outcome(result: Result) -> str:
         )
         return f"{text} {exactness(inexact)}" if (inexact := restored.get("inexact")) else text
     rows = result.details.get("moved", {})
+    if result.run.kind == Run.Kind.REPAIR and (mended := result.details.get("mended", 0)):
+        return ngettext("%(number)s problem repaired.", "%(number)s problems repaired.", mended) % {
+            "number": number_text(mended)
+        }
     return merged(result.folders_removed, result.files_moved, rows) if result.folders_removed else ""
 
 

@@ -96,7 +96,12 @@ class FindingSql(FolderSql):
     def listed(self, parts: Sequence[Query], code: str) -> Query:
         """Select object, application and target of all findings of a pass that have one code."""
         return block(
-            "WITH RECURSIVE {parts}\nSELECT object, application, target FROM flagged WHERE code = %(code)s",
+            """
+            WITH RECURSIVE {parts}
+            SELECT object, application, target
+              FROM flagged
+             WHERE code = %(code)s
+            """,
             parts=joined(", ", parts),
         ).bind(code=code)
 

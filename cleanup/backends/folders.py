@@ -534,7 +534,11 @@ class FolderSql(ForestSql):
         key = self.tables.folder_key
         folder = self.folder_of_file(f"f.{self.file_folder}")
         return self.block(
-            "SELECT DISTINCT {key}, {application} FROM {files} AS f WHERE f.{file_owner} IS NOT NULL AND {among}",
+            """
+            SELECT DISTINCT {key}, {application}
+              FROM {files} AS f
+             WHERE f.{file_owner} IS NOT NULL AND {among}
+            """,
             key=self.text(key, folder),
             application=self.text(self.tables.application_key, f"f.{self.file_owner}"),
             among=self.among(key, folder, folders),
@@ -543,7 +547,11 @@ class FolderSql(ForestSql):
     def existing_among(self, keys: Sequence[str]) -> Query:
         """Select those of the applications that exist."""
         return self.block(
-            "SELECT {application} FROM {units} AS a WHERE {within}",
+            """
+            SELECT {application}
+              FROM {units} AS a
+             WHERE {within}
+            """,
             application=self._application,
             within=self.within(Scope(keys=tuple(keys)), f"a.{self.application_key}"),
         )
@@ -556,7 +564,11 @@ class FolderSql(ForestSql):
             "\nUNION\n",
             (
                 block(
-                    "SELECT {application} FROM {table} AS t WHERE {among}",
+                    """
+                    SELECT {application}
+                      FROM {table} AS t
+                     WHERE {among}
+                    """,
                     application=self.text(key, f"t.{owner}"),
                     table=table,
                     among=self.among(key, f"t.{owner}", keys),

@@ -138,7 +138,8 @@ class Repair(Merging):
             Folder.objects.using(self.using).create(
                 id=uuid.UUID(int=number + 1), name="Recovered", parent=root, application=root.application
             )
-            child = Folder.objects.using(self.using).filter(parent=root).exclude(name="Recovered").first()
+            own = Folder.objects.using(self.using).filter(parent=root, application=root.application)
+            child = own.exclude(name="Recovered").earliest("pk")
             Folder.objects.using(self.using).filter(pk=child.pk).update(parent=other)
         self.before = dirty_database.picture(self.using)
 

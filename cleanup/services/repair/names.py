@@ -6,6 +6,7 @@ proposed again. A group that was dismissed is no finding.
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import groupby
 from operator import itemgetter
 
@@ -115,7 +116,8 @@ class NamesDecider:
 
     def expected(self, decision: MergeDecision) -> FolderCleanupResult:
         """Return the expected outcome of a decision without locks."""
-        return self._expected[decision.application]
+        result = self._expected[decision.application]
+        return replace(result, details={**decision.details, **result.details})
 
 
 def groups_within(findings: Findings, scope: Scope) -> Iterator[Group]:
