@@ -22,9 +22,7 @@ class Forwarding:
         ends = self._ends({survivor for _, survivor in addresses})
         there = self._existing({folder for folder, _ in addresses} | set(ends.values()))
         return {
-            folder: ends[survivor]
-            for folder, survivor in addresses
-            if folder not in there and ends[survivor] in there
+            folder: ends[survivor] for folder, survivor in addresses if folder not in there and ends[survivor] in there
         }
 
     def _ends(self, keys: set[str]) -> dict[str, str]:

@@ -173,7 +173,6 @@ class LateArrivals:
         ends = self._forwarding.ends([(row.folder, row.survivor) for row in candidates])
         return [(row.point, row.folder, ends[row.folder]) for row in candidates if row.folder in ends]
 
-
     def _targets(self, references: Sequence[Reference], settled: Sequence[tuple[int, str, str]]) -> list[Target]:
         ways = {reference.spelled for reference in references}
         changes = {spelled: self._changes(settled, spelled=spelled) for spelled in ways}
