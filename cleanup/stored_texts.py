@@ -67,6 +67,11 @@ _COUNTED: tuple[Words, ...] = (
         number,
     ),
     lambda number: ngettext(
+        "Repair run %(run)s could not finish %(number)s application.",
+        "Repair run %(run)s could not finish %(number)s applications.",
+        number,
+    ),
+    lambda number: ngettext(
         "The schedule %(schedule)s waits for your approval to clean up %(number)s application.",
         "The schedule %(schedule)s waits for your approval to clean up %(number)s applications.",
         number,
@@ -85,10 +90,13 @@ _PLAIN = (
     gettext_noop("The schedule %(schedule)s failed."),
     gettext_noop("Cleanup run %(run)s was stopped: %(reason)s."),
     gettext_noop("Rollback run %(run)s was stopped: %(reason)s."),
+    gettext_noop("Repair run %(run)s was stopped: %(reason)s."),
     gettext_noop("Cleanup run %(run)s is paused: %(reason)s."),
     gettext_noop("Rollback run %(run)s is paused: %(reason)s."),
+    gettext_noop("Repair run %(run)s is paused: %(reason)s."),
     gettext_noop("Cleanup run %(run)s is active, but no worker is processing it."),
     gettext_noop("Rollback run %(run)s is active, but no worker is processing it."),
+    gettext_noop("Repair run %(run)s is active, but no worker is processing it."),
     gettext_noop(
         "This database is a copy that was not adopted: %(reason)s. "
         "Schedules, clusters and interrupted runs do nothing here."

@@ -189,13 +189,17 @@ def show_rollback(to: Console, result: RollbackResult) -> None:
     for name in ("triggers", "hook"):
         if name in result.inexact:
             say(to, _NOT_COMPARED[name], style=WARN)
-    if would:
-        return
+    if not would:
+        _show_end(to, result)
+
+
+def _show_end(to: Console, result: RollbackResult) -> None:
     if result.failed:
         say(to, f"{counted(result.failed, 'application')} could not be rolled back.", style=BAD)
     if result:
         say(to, _restored(result), style=GOOD)
-        say(to, "What was rolled back is now on hold: the next cleanup skips it, unless you add --include-held.")
+        if result.on_hold:
+            say(to, "What was rolled back is now on hold: the next cleanup skips it, unless you add --include-held.")
 
 
 def show_undo_script(to: Console, script: UndoScript, *, file: str) -> None:

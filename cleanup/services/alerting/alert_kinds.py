@@ -167,7 +167,7 @@ def _waiting(using: str) -> Iterator[Cause]:
 
 def _runs(using: str) -> Iterator[Cause]:
     """Examine the latest run of each kind: what an older one left behind, a later one has encountered again."""
-    runs = Run.objects.using(using).filter(Q(exclusive=True) | Q(kind=Run.Kind.ROLLBACK))
+    runs = Run.objects.using(using).filter(Q(exclusive=True) | ~Q(kind=Run.Kind.CLEANUP))
     for kind in Run.Kind.values:
         run = runs.filter(kind=kind).order_by("-created_at").first()
         cause = _OF_STATUS.get(run.status, _nothing)(using, run) if run else None

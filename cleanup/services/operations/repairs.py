@@ -62,6 +62,7 @@ def start(*, using: str, options: Options, actor: Actor, in_background: bool = T
 
     Raises NoCluster, TooManyToWait if it concerns more applications than ``most``, and as ``repair``.
     """
+    refuse_unless_repairable(options.repair, folder_tables())
     if in_background:
         freeze.refuse_if_frozen(using=using)
         clusters.require_alive(using=using)

@@ -82,6 +82,8 @@ class RollbackResult(Document):
     total_applications: int = 1
     successful: int = 0
     failed: int = 0
+    on_hold: bool = False
+    """What was rolled back is on hold now, or the next cleanup would do it again; a repair is not repeated."""
 
     def __bool__(self) -> bool:
         return self.status in ("rolled_back", "completed") and not self.failed

@@ -176,4 +176,5 @@ def result_of(
         not_restored_left_out=behind.left_out,
         total_applications=len(outcomes),
         successful=len(outcomes),
+        on_hold=any(outcome.point.kind != RollbackPoint.Kind.REPAIR for outcome in outcomes),
     )

@@ -168,6 +168,7 @@ def rollback_report(run: Run, *, using: str) -> RollbackResult:
         total_applications=run.total_applications,
         successful=totals["successful"],
         failed=totals["failed"],
+        on_hold=run.source_run is None or run.source_run.kind != Run.Kind.REPAIR,
     )
 
 
