@@ -15,7 +15,7 @@ from cleanup.backends.catalogue import Column
 from cleanup.backends.finding_kinds import ERRORS
 from cleanup.backends.folders import FolderSql
 from cleanup.backends.forest import Scope
-from cleanup.backends.lists import element_of
+from cleanup.backends.lists import element_of, elements_of_json
 from cleanup.backends.query import Query, block, joined, quote
 from cleanup.backends.references import ListReference, Reference, References
 
@@ -213,7 +213,9 @@ class FindingSql(FolderSql):
 
     def elements(self, one: ListReference) -> str:
         """Return what stands in FROM for rows ``x`` and the elements ``e`` of their arrays."""
-        return f"{self.session.relation(one.table)} AS x CROSS JOIN LATERAL unnest(x.{quote(one.column)}) AS e(element)"
+        column = f"x.{quote(one.column)}"
+        elements = f"{elements_of_json(column)} AS e(element)" if one.json else f"unnest({column}) AS e(element)"
+        return f"{self.session.relation(one.table)} AS x CROSS JOIN LATERAL {elements}"
 
     def names_no_folder_in(self, one: ListReference, references: References) -> str:
         """Test whether element ``e`` of an array in row ``x`` names a folder that does not exist."""

@@ -47,6 +47,8 @@ class ListReference:
     condition: Condition | None = None
     spelled: bool = False
     """An array of texts over UUID keys, or over keys that are padded: any spelling may occur."""
+    json: bool = False
+    """JSON, of which the texts in arrays count."""
 
     def __str__(self) -> str:
         return f"{self.table}.{self.column}"

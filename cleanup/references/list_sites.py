@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator, Mapping
 
-from cleanup.backends.catalogue import Check, Table, TableName, UniqueKey
-from cleanup.backends.lists import element_of, is_array
+from cleanup.backends.catalogue import Check, Column, Table, TableName, UniqueKey
+from cleanup.backends.lists import element_of, is_array, is_json
 from cleanup.backends.references import ListReference
+from cleanup.folder_tables import KeyColumn
 from cleanup.references.key_types import can_hold, kind_of, padded_length
 from cleanup.references.problem import Problem
 from cleanup.references.resolved_names import ResolvedNames
@@ -20,13 +21,19 @@ def lists_of(names: ResolvedNames, described: Mapping[TableName, Table]) -> Iter
         if table is None or column is None or table.kind not in ("table", "partitioned"):
             continue
         held = table.column(column)
-        if is_array(held) and not held.generated and can_hold(element_of(held), names.tables.folder_key):
+        if is_array(held) and not held.generated and can_be_element(held, names.tables.folder_key):
             condition = entry.condition
             if condition is not None:
                 spelled = {name: names.column(table.name, name) for name in condition.columns}
                 condition = condition.renamed({name: own for name, own in spelled.items() if own is not None})
             text = kind_of(element_of(held)) == "text"
-            yield ListReference(table.name, column, condition, text and (names.tables.folder_key.is_uuid or padded))
+            spelled = text and (names.tables.folder_key.is_uuid or padded)
+            yield ListReference(table.name, column, condition, spelled, is_json(held))
+
+
+def can_be_element(column: Column, key: KeyColumn) -> bool:
+    """Return whether a column's arrays can hold a key; in JSON, a number has several forms, and so is none."""
+    return not (is_json(column) and key.is_integer) and can_hold(element_of(column), key)
 
 
 def problems_of(lists: tuple[ListReference, ...], described: Mapping[TableName, Table]) -> Iterator[Problem]:

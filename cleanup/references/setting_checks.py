@@ -6,11 +6,12 @@ from cleanup import conf
 from cleanup.backends.catalogue import (
     TableName,
 )
-from cleanup.backends.lists import element_of, is_array
+from cleanup.backends.lists import is_array
 from cleanup.policies import CollisionPolicy, SurvivorPolicy
 from cleanup.references.collision_policies import faults
 from cleanup.references.configured_columns import NamedColumn
 from cleanup.references.key_types import can_hold
+from cleanup.references.list_sites import can_be_element
 from cleanup.references.problem import Problem
 from cleanup.references.problems import not_a_table
 from cleanup.references.survey import Survey
@@ -112,12 +113,14 @@ class SettingChecks:
         if is_reference and described is not None:
             kind = described.column(column).type
             held = described.column(column)
-            if not can_hold(element_of(held) if is_array(held) else held, self.survey.tables.folder_key):
+            key, fits = self.survey.tables.folder_key, can_be_element if is_array(held) else can_hold
+            if not fits(held, key):
                 why = f"its type {kind} cannot hold a folder's key. Remove the entry."
                 if held.stored_type in {"json", "jsonb"}:
                     why = (
-                        f"what stands within {kind} is not changed: it could not be told from other values. Make it an "
-                        f"array of keys, or move the entry to CLEANUP_IGNORED_COLUMNS if it may name removed folders."
+                        f"of its type {kind} no element can be changed exactly; only texts in arrays of jsonb can. "
+                        f"Make it an array of keys, or move the entry to CLEANUP_IGNORED_COLUMNS if it may name "
+                        f"removed folders."
                     )
                 message = f"{where} {why}"
                 return self._misconfigured(entry.table, entry.column, message)

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from cleanup.backends import lists
+from cleanup.backends.catalogue import Column
 from cleanup.backends.changes import Restoration, RowConflict, RowCount, Target, UndoTarget
-from cleanup.backends.lists import PLACE, element_of
+from cleanup.backends.lists import PLACE, element_of, elements_of_json, is_json
 from cleanup.backends.postgresql.cells import bare, key_columns, shown, text_array, typed
 from cleanup.backends.postgresql.merging import Merging
 from cleanup.backends.postgresql.session import Session
@@ -69,15 +70,12 @@ class Lists(lists.Lists):
                   FROM {elements}
             ), arrays AS (
                 -- Each array with its elements as they will be, in their order.
-                SELECT h.*, ARRAY(SELECT coalesce(c.new_value, e.value)
-                                    FROM unnest(h.held) WITH ORDINALITY AS e(value, place)
-                                    LEFT JOIN changes0 AS c ON c.old_value = e.value
-                                   ORDER BY e.place) AS elements
+                SELECT h.*, {put_together} AS elements
                   FROM (SELECT DISTINCT ON ({raw}) {raw}, held FROM hits) AS h
             ), moved AS (
-                -- If it is still what was read. A slice keeps the bounds of the array, and its further dimensions.
+                -- If it is still what was read.
                 UPDATE {table} AS t
-                   SET {column}[array_lower(t.{column}, 1):array_upper(t.{column}, 1)] = a.elements
+                   SET {slice} = a.elements
                   FROM arrays AS a
                  WHERE {same_row} AND t.{column} IS NOT DISTINCT FROM a.held
                 RETURNING 1
@@ -97,6 +95,13 @@ class Lists(lists.Lists):
             changes=self._changes(target, 0),
             row=_row(target),
             column=quote(column),
+            put_together=_put_together(
+                target.table.column(column),
+                Query("LEFT JOIN changes0 AS c ON c.old_value = e.value"),
+                changed="c.old_value IS NOT NULL",
+                new="c.new_value",
+            ),
+            slice=_slice(target.table.column(column)),
             place=label("key", PLACE),
             keys=",\n".join(
                 f"t.{quote(name)} AS {raw[name]}, {shown(target.table.column(name))}::text AS {label('key', name)}"
@@ -135,15 +140,15 @@ class Lists(lists.Lists):
         return block(
             """
             {table} AS t
-            CROSS JOIN LATERAL unnest(t.{column}) WITH ORDINALITY AS e(value, place)
+            CROSS JOIN LATERAL {elements}
             JOIN changes{number} AS given ON given.old_value = e.value
-            WHERE t.{column} && (SELECT array_agg(c.old_value) FROM changes{number} AS c)::{kind}
+            WHERE {holds_some}
             {condition}
             """,
             table=self.relation(target.table.name),
-            column=quote(column),
+            elements=_elements_of(target.table.column(column), f"t.{quote(column)}"),
             number=number,
-            kind=bare(target.table.column(column)),
+            holds_some=_holds_some(target.table.column(column), f"changes{number}"),
             condition=joined("", ["AND ", condition]) if condition else "",
         )
 
@@ -216,17 +221,11 @@ class Lists(lists.Lists):
                          FROM {table} AS t
                         WHERE {same_row}) AS t ON true
             ), arrays AS (
-                SELECT h.*, ARRAY(SELECT CASE WHEN r.place IS NULL THEN e.value ELSE r.value END
-                                    FROM unnest(h.held) WITH ORDINALITY AS e(value, place)
-                                    LEFT JOIN (SELECT {place} AS place, j.{old}::{kind} AS value
-                                                 FROM judged AS j
-                                                WHERE j.verdict = 'restore' AND ({keys}) = ({keys_of_array})
-                                              ) AS r ON r.place = e.place
-                                   ORDER BY e.place) AS elements
+                SELECT h.*, {put_together} AS elements
                   FROM (SELECT DISTINCT ON ({keys}) {keys}, j.held FROM judged AS j WHERE j.verdict = 'restore') AS h
             ), changed AS (
                 UPDATE {table} AS t
-                   SET {column}[array_lower(t.{column}, 1):array_upper(t.{column}, 1)] = j.elements
+                   SET {slice} = j.elements
                   FROM arrays AS j
                  WHERE {same_row} AND t.{column} IS NOT DISTINCT FROM j.held
                 RETURNING 1
@@ -236,14 +235,30 @@ class Lists(lists.Lists):
             old=old,
             new=new,
             column=quote(column),
-            place=place,
-            now=element_at(column, place),
+            now=element_at(target.table.column(column), place),
             missing_target=self._missing_target(target, old),
             table=self.relation(target.table.name),
             same_row=as_before(target),
-            kind=typed(element_of(target.table.column(column))),
+            put_together=_put_together(
+                target.table.column(column),
+                block(
+                    """
+                    LEFT JOIN (SELECT {place} AS place, j.{old}::{kind} AS value
+                                 FROM judged AS j
+                                WHERE j.verdict = 'restore' AND ({keys}) = ({keys_of_array})
+                              ) AS r ON r.place = e.place
+                    """,
+                    place=place,
+                    old=old,
+                    kind=typed(element_of(target.table.column(column))),
+                    keys=keys,
+                    keys_of_array=keys.replace("j.", "h."),
+                ),
+                changed="r.place IS NOT NULL",
+                new="r.value",
+            ),
+            slice=_slice(target.table.column(column)),
             keys=keys,
-            keys_of_array=keys.replace("j.", "h."),
         )
 
     def _journaled(self, target: UndoTarget, points: Sequence[int], step: int) -> Query:
@@ -263,7 +278,45 @@ def _row(target: Target) -> str:
     return text_array(shown(target.table.column(name)) for name in target.key) if target.key else "t.ctid::text"
 
 
-def element_at(column: str, place: str) -> str:
+def element_at(column: Column, place: str) -> str:
     """Return the query of the element of row ``t`` at a place, whatever the dimensions of the array."""
-    elements = f"unnest(t.{quote(column)}) WITH ORDINALITY AS e(value, place)"
-    return f"SELECT e.value::text FROM {elements} WHERE e.place = {place}"
+    return f"SELECT e.value::text FROM {_elements_of(column, f't.{quote(column.name)}')} WHERE e.place = {place}"
+
+
+def _elements_of(column: Column, array: str) -> str:
+    """Return the elements ``e`` of an array, with ``value`` and ``place``; of JSON also the ``member`` as it is."""
+    if is_json(column):
+        return f"{elements_of_json(array)} AS e(value, place, member)"
+    return f"unnest({array}) WITH ORDINALITY AS e(value, place)"
+
+
+def _holds_some(column: Column, changes: str) -> str:
+    """Test whether the array of row ``t`` has an old value among its elements, such that an index may serve."""
+    held = f"t.{quote(column.name)}"
+    if is_json(column):
+        return f"{held} @> ANY (ARRAY(SELECT jsonb_build_array(c.old_value) FROM {changes} AS c))"
+    return f"{held} && (SELECT array_agg(c.old_value) FROM {changes} AS c)::{bare(column)}"
+
+
+def _put_together(column: Column, change: Query, *, changed: str, new: str) -> Query:
+    """Return the array ``h.held`` with new values for its elements ``e`` that are changed, in their order."""
+    former, new = ("e.member", f"to_jsonb({new})") if is_json(column) else ("e.value", new)
+    return block(
+        """
+        (SELECT {collect}(CASE WHEN {changed} THEN {new} ELSE {former} END ORDER BY e.place)
+           FROM {elements}
+           {change})
+        """,
+        collect="jsonb_agg" if is_json(column) else "array_agg",
+        changed=changed,
+        new=new,
+        former=former,
+        elements=_elements_of(column, "h.held"),
+        change=change,
+    )
+
+
+def _slice(column: Column) -> str:
+    """Return what is set: a slice keeps the bounds of the array, and its further dimensions."""
+    name = quote(column.name)
+    return name if is_json(column) else f"{name}[array_lower(t.{name}, 1):array_upper(t.{name}, 1)]"

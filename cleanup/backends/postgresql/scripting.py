@@ -386,7 +386,7 @@ class Lists(lists.Lists):
         )
         now = block(
             "SELECT {row}\n  FROM journaled0 AS j\n  JOIN {table} AS t ON {same_row}",
-            row=_row([*keys, f"({element_at(column, f'{keys[-1]}::int')})"]),
+            row=_row([*keys, f"({element_at(target.table.column(column), f'{keys[-1]}::int')})"]),
             table=self.relation(target.table.name),
             same_row=undoing.as_before(target),
         )
