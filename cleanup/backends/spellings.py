@@ -37,6 +37,13 @@ def odd_on_postgresql(table: Table, column: Column, key: Column, *, rows: int, o
     )
 
 
+def more_than_arrays_of_texts(table: Table, column: Column, *, rows: int, only: str) -> str:
+    """Find JSON that is no array, or one with objects or arrays in it."""
+    deeper = "SELECT FROM jsonb_array_elements(s.value) AS m WHERE jsonb_typeof(m) IN ('object', 'array')"
+    condition = f"CASE jsonb_typeof(s.value) WHEN 'array' THEN EXISTS ({deeper}) ELSE s.value <> 'null' END"
+    return _among(table, column, condition, rows=rows, only=only)
+
+
 def odd_uuids_on_sqlite(table: Table, column: Column, *, spelled: bool, rows: int, only: str) -> Question:
     """Ask for UUIDs that are no texts, or are spelled in a way of their own (not ``spelled``: in any but one)."""
 

@@ -29,6 +29,7 @@ class KeyStorage:
 
     def problems(self) -> Iterator[Problem]:
         """Yield a problem for each reference that holds keys that would not be found."""
+        yield from self._deeper()
         for reference in self.found.references:
             if reference.folder_columns != (self.found.folder_key.name,):
                 continue
@@ -43,6 +44,27 @@ class KeyStorage:
                     f"{reference} holds keys of {self.found.folders.name} (type {self.found.folder_key.type}) in a "
                     f"spelling of its own (type {column.type or 'none'}), in which they would not be found, and the "
                     f"rows would be left behind. Convert them to one spelling: {question.remedy}",
+                )
+
+    def _deeper(self) -> Iterator[Problem]:
+        """Report JSON in which keys could stand where they are not looked for."""
+        vendor = backends.database(using=self.using).vendor
+        for one in self.found.lists:
+            table = self.found.tables[one.table]
+            if not one.json or "select" not in table.privileges:
+                continue
+            only = f" AND {one.condition.literal('r', vendor=vendor)}".replace("%%", "%") if one.condition else ""
+            sql = spellings.more_than_arrays_of_texts(
+                table, table.column(one.column), rows=conf.large_table() + 1, only=only
+            )
+            if self._any(sql):
+                yield Problem(
+                    "key_storage",
+                    str(one.table),
+                    one.column,
+                    f"{one} holds more than arrays of texts: keys of folders that stand deeper would be left behind. "
+                    f"Say in CLEANUP_EXTRA_REFERENCES which rows hold arrays, or move the entry to "
+                    f"CLEANUP_IGNORED_COLUMNS if it may name removed folders.",
                 )
 
     def _question(self, reference: Reference, column: Column) -> Question | None:

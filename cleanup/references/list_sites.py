@@ -27,8 +27,8 @@ def lists_of(names: ResolvedNames, described: Mapping[TableName, Table]) -> Iter
                 spelled = {name: names.column(table.name, name) for name in condition.columns}
                 condition = condition.renamed({name: own for name, own in spelled.items() if own is not None})
             text = kind_of(element_of(held)) == "text"
-            spelled = text and (names.tables.folder_key.is_uuid or padded)
-            yield ListReference(table.name, column, condition, spelled, is_json(held))
+            in_any_spelling = text and (names.tables.folder_key.is_uuid or padded)
+            yield ListReference(table.name, column, condition, in_any_spelling, is_json(held))
 
 
 def can_be_element(column: Column, key: KeyColumn) -> bool:

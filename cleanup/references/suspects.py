@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 from cleanup.backends.catalogue import TableName
-from cleanup.backends.lists import is_json
 from cleanup.backends.probes import Hits
 from cleanup.backends.references import Reference
 from cleanup.references.configured_columns import entry_of, pasted
@@ -19,7 +18,7 @@ def by_name(holder: Holder) -> Problem:
     if holder.form in ("value", "list"):
         remedy = f"Add {entry} to CLEANUP_EXTRA_REFERENCES if it holds folders, else to CLEANUP_IGNORED_COLUMNS."
     else:
-        remedy = _to_leave(holder, entry)
+        remedy = _to_leave(entry)
     return Problem("suspected", str(table), column.name, f"{looks} {remedy}")
 
 
@@ -32,7 +31,7 @@ def by_value(holder: Holder, hits: Hits, *, condition: str) -> Problem:
         f"were looked at, and has no foreign key."
     )
     if holder.form not in ("value", "list"):
-        remedy = _to_leave(holder, entry)
+        remedy = _to_leave(entry)
     elif condition:
         remedy = (
             f"Add {{{entry}: {condition}}} to CLEANUP_EXTRA_REFERENCES if such rows are about folders, else {entry} to "
@@ -114,10 +113,8 @@ def not_looked_at(tables: Sequence[TableName]) -> Problem:
     )
 
 
-def _to_leave(holder: Holder, entry: str) -> str:
-    arrays = f"If its values are arrays of keys, add {entry} to CLEANUP_EXTRA_REFERENCES. Otherwise its"
+def _to_leave(entry: str) -> str:
     return (
-        f"{arrays if is_json(holder.placed.column) else 'Its'} values are not moved and would name removed folders; "
-        f"resolve_folder() returns where those went. "
+        f"Its values are not moved and would name removed folders; resolve_folder() returns where those went. "
         f"To leave it so, add {entry} to CLEANUP_IGNORED_COLUMNS."
     )

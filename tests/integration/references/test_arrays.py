@@ -161,19 +161,23 @@ class TestJson:
     def watched(self, database: str) -> dict[int, object]:
         return {number: json.loads(value) for number, value in fetch(database, "SELECT id, watched::text FROM prefs")}
 
-    def test_keeps_all_but_the_texts_in_arrays_that_name_removed_folders(self, scratch_database, made, service):
-        again, second = made["again"], made["second"]
-        self.add(scratch_database, 1, [made["mail"], again, None, 1.50, {"folder": again}, [again], again.upper()])
-        self.add(scratch_database, 2, {second: [second]})
-        self.add(scratch_database, 3, second)
+    @pytest.mark.parametrize("deeper", [{"folders": []}, [{}], [[]], "key"])
+    def test_that_is_more_than_arrays_of_texts_is_refused(self, scratch_database, made, service, deeper):
+        self.add(scratch_database, 1, deeper)
+        (problem,) = service.preflight()["problems"]
+        assert (problem["code"], problem["column"]) == ("key_storage", "watched")
+
+    def test_keeps_all_but_the_texts_that_name_removed_folders(self, scratch_database, made, service):
+        again = made["again"]
+        self.add(scratch_database, 1, [made["mail"], again, None, 1.50, again.upper()])
+        self.add(scratch_database, 2, None)
         before = dump(scratch_database)
         (expected,) = service.cleanup_all_duplicate_folders(dry_run=True).results
         result = service.consolidate_duplicate_folders(made.application)
         docs = made["docs"]
         assert self.watched(scratch_database) == {
-            1: [made["mail"], docs, None, 1.50, {"folder": again}, [again], docs.upper()],
-            2: {second: [second]},
-            3: second,
+            1: [made["mail"], docs, None, 1.50, docs.upper()],
+            2: None,
         }
         assert expected.details["moved"] == result.details["moved"]
         assert result.details["moved"]["public.prefs"] == 1
