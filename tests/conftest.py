@@ -100,8 +100,8 @@ def pytest_xdist_auto_num_workers() -> int:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with what takes long, so that no worker ends alone."""
-    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+    """Begin with what takes long, and that with what takes minutes, so that no worker ends alone."""
+    items.sort(key=lambda item: (item.get_closest_marker("slow") is None, item.get_closest_marker("timeout") is None))
 
 
 def pytest_collection_finish() -> None:

@@ -187,11 +187,11 @@ class Catalogue(catalogue.Catalogue):
         self, table: TableName, number: int, rows: Sequence[tuple[Any, ...]], *, enforced: bool
     ) -> ForeignKey | None:
         _, _, target_name, _, _, on_delete, on_update = rows[0]
-        target = self.resolve(target_name)
+        target = self._names.get(_fold(target_name))
         if target is None or target not in self._columns:
             return None
         primary = [column.name for column, place in sorted(self._columns[target], key=_place) if place]
-        own, other = self.column_names([table])[table], self.column_names([target])[target]
+        own, other = self._spelled[table], self._spelled[target]
         columns = [own[_fold(row[3])] for row in rows]
         # Without a column list a foreign key means the primary key; one of another width matches nothing.
         named = [row[4] for row in rows]

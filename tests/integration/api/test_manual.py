@@ -8,6 +8,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
 
 from cleanup import conf
@@ -22,12 +23,6 @@ from tests.support.trees import tree
 
 SECTION = section("The REST API")
 pytestmark = pytest.mark.slow
-
-PREPARE = """
-from django.contrib.auth.models import User
-
-User.objects.create_superuser("root", password="root")
-"""
 
 
 class TestEverythingStandsInIt:
@@ -79,16 +74,13 @@ class Server:
 
 
 @pytest.fixture
-def server(blank_database):
-    environment = environment_of(databases.url_of(blank_database))
-    commands = ("migrate -v0", "migrate cleanup_guards zero -v0", f"shell -v0 -c '{PREPARE}'")
-    done = shell(" && ".join(f"python manage.py {command}" for command in commands), environment)
-    assert done.returncode == 0, done.stderr
-    tree(blank_database, "Loan/Docs(2), Loan/{Docs(1), Photos(1)}, Archive/Docs(1)")
-    tree(blank_database, "Loan/{Docs(1), Docs(1)}")
-    tree(blank_database, "Loan/Docs(1)")
-    Heartbeat.objects.using(blank_database).create(cluster="elsewhere:1", host="elsewhere")
-    serving = Server(blank_database)
+def server(scratch_database):
+    User.objects.db_manager(scratch_database).create_superuser("root")
+    tree(scratch_database, "Loan/Docs(2), Loan/{Docs(1), Photos(1)}, Archive/Docs(1)")
+    tree(scratch_database, "Loan/{Docs(1), Docs(1)}")
+    tree(scratch_database, "Loan/Docs(1)")
+    Heartbeat.objects.using(scratch_database).create(cluster="elsewhere:1", host="elsewhere")
+    serving = Server(scratch_database)
     try:
         serving.wait()
         yield serving
@@ -107,7 +99,7 @@ class TestExamples:
         for example, output in zip(shown, printed, strict=False):
             assert re.fullmatch(as_pattern(example.output), output), f"$ {example.command}\n{output}\n{done.stderr}"
 
-    def test_with_httpx_happen_as_shown(self, server, blank_database, tmp_path: Path):
+    def test_with_httpx_happen_as_shown(self, server, tmp_path: Path):
         token = shell("python manage.py cleanup_token root", server.environment).stdout.strip()
         (program,) = blocks("python", SECTION)
         (tmp_path / "program.py").write_text(program, encoding="utf-8")

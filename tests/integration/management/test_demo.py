@@ -76,21 +76,18 @@ class TestStory:
 
 
 class TestFromNothing:
-    def test_makes_the_tables_itself(self, blank_database):
+    def test_makes_the_tables_itself_and_says_how_to_start_again(self, blank_database):
         out = demo(blank_database, "--applications", "5")
         assert "1. Make the tables" in out
         assert Application.objects.using(blank_database).count() == 5
+        name = connections[blank_database].settings_dict["NAME"]
+        assert f"To start again, drop the database {name}" in out or f"rm -f {name} {name}-wal {name}-shm" in out
 
     def test_lifts_the_guards_of_a_database_that_was_migrated(self, scratch_database):
         call_command("migrate", database=scratch_database, verbosity=0)
         out = demo(scratch_database, "--applications", "5")
         assert "1. Lift the guards" in out
         assert "every value is as it was" in out
-
-    def test_says_how_to_start_again(self, blank_database):
-        out = demo(blank_database, "--applications", "5")
-        name = connections[blank_database].settings_dict["NAME"]
-        assert f"To start again, drop the database {name}" in out or f"rm -f {name} {name}-wal {name}-shm" in out
 
     def test_is_one_command(self, blank_database):
         environment = {
