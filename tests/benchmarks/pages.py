@@ -23,11 +23,11 @@ _HISTORY = (
     """
     INSERT INTO cleanup_run (id, kind, status, status_reason, exclusive, correlation_id, started_by, started_how,
         reason, options, settings, code_version, database_identity, total_applications, done_applications,
-        failed_applications,
+        failed_applications, held_applications, skipped_applications,
         folders_removed, files_moved, done_when_resumed, waiting_for, seconds_worked, probes,
         created_at, started_at, paused_by_error)
     SELECT gen_random_uuid(), 'cleanup', 'completed', '', true, n::text, 'ann', 'schedule', '', '{}', '{}', '0', 'x',
-        %(per_run)s, %(per_run)s, 0, 100, 400, 0, '', 1, '{}', now() - n * interval '1 hour', now(), false
+        %(per_run)s, %(per_run)s, 0, 0, 0, 100, 400, 0, '', 1, '{}', now() - n * interval '1 hour', now(), false
       FROM generate_series(1, %(runs)s) AS n
     """,
     """
@@ -69,6 +69,7 @@ _HISTORY = (
 
 PAGES = (
     "overview",
+    "overview?days=365",
     "applications",
     "clean_up",
     "decisions",
@@ -121,6 +122,7 @@ def measure() -> list[dict[str, object]]:
             next(count)
             return execute(*arguments)
 
+        client.get(address)  # the first page of a process reads the catalogue
         with connection.execute_wrapper(counted):
             status = client.get(address).status_code
         times = []

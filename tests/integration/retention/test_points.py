@@ -6,9 +6,10 @@ from django.db import connections, transaction
 from django.db.models import F
 
 from cleanup.exceptions import PointExpired
-from cleanup.models import RemovedFolder, RollbackPoint, Run, SnapshotRow, SnapshotSchema
+from cleanup.models import PreparedPreview, RemovedFolder, RollbackPoint, Run, SnapshotRow, SnapshotSchema
 from cleanup.services import DatabaseCleanupService
 from cleanup.services.results import PurgeReport
+from cleanup.services.retention import history
 from cleanup.services.retention import points as retention
 from tests.support.trees import Tree, dump, tree
 
@@ -341,3 +342,13 @@ class TestVerification:
         tree(database, "A, A")
         DatabaseCleanupService(using=database).verify_cleanup_integrity()
         assert purge(database).kept_unverified == 1
+
+
+def test_previews_that_were_worked_out_are_kept_for_a_week(database):
+    now, previews = datetime.now(UTC), PreparedPreview.objects.using(database)
+    for days in (6, 8):
+        previews.create(application_key=f"{days} days", requested_at=now - timedelta(days=days))
+    history.purge(using=database, preview=True, now=now)
+    assert previews.count() == 2
+    history.purge(using=database, preview=False, now=now)
+    assert previews.get().application_key == "6 days"
