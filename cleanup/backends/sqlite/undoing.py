@@ -323,6 +323,7 @@ def journaled(target: UndoTarget) -> Query:
         column: decoded(f"cells.{label('new' if column in target.columns else 'key', column)}") for column in target.key
     }
     values = (f"{value} AS {label('raw', column)}" for column, value in raw.items())
+    changed = [label(word, column) for word in ("old", "new", "value", "kept") for column in target.columns]
     part = Query("")
     if target.part is not None:
         cells = ", ".join(f"cells.{label('key', column)}" for column in target.key)
@@ -332,14 +333,15 @@ def journaled(target: UndoTarget) -> Query:
     return block(
         """
         journaled AS MATERIALIZED (
-            -- One line for each row that moved, with the key that it has now.
+            -- One line for each row that moved, with the key that it has now; without the lists that its change has.
             SELECT cells.*,
                    {values}
-              FROM (SELECT c.*, {keys} FROM changes AS c, json_each(c.{first}) AS e) AS cells
+              FROM (SELECT {changed}, {keys} FROM changes AS c, json_each(c.{first}) AS e) AS cells
              {part}
         )
         """,
         values=",\n".join(values),
+        changed=", ".join(f"c.{name}" for name in ("point", *changed)),
         keys=", ".join(keys),
         first=label("keys", first),
         part=part,

@@ -19,10 +19,10 @@ WITH changes AS MATERIALIZED (
                    ) AS cells
            ) AS held
 ), journaled AS MATERIALIZED (
-    -- One line for each row that moved, with the key that it has now.
+    -- One line for each row that moved, with the key that it has now; without the lists that its change has.
     SELECT cells.*,
            CASE substr(cells.key_id, 1, 2) WHEN 'x:' THEN CAST(cleanup_decode(cells.key_id) AS TEXT) ELSE cleanup_decode(cells.key_id) END AS raw_id
-      FROM (SELECT c.*, e.value AS key_id FROM changes AS c, json_each(c.keys_id) AS e) AS cells
+      FROM (SELECT c.point, c.old_folder_id, c.new_folder_id, c.value_folder_id, c.kept_folder_id, e.value AS key_id FROM changes AS c, json_each(c.keys_id) AS e) AS cells
 ), verdicts AS MATERIALIZED (
     -- Keys that were journaled are not null: a null key is not a row.
     SELECT j.*,
@@ -64,10 +64,10 @@ UPDATE "main"."files" AS t
                        ) AS cells
                ) AS held
     ), journaled AS MATERIALIZED (
-        -- One line for each row that moved, with the key that it has now.
+        -- One line for each row that moved, with the key that it has now; without the lists that its change has.
         SELECT cells.*,
                CASE substr(cells.key_id, 1, 2) WHEN 'x:' THEN CAST(cleanup_decode(cells.key_id) AS TEXT) ELSE cleanup_decode(cells.key_id) END AS raw_id
-          FROM (SELECT c.*, e.value AS key_id FROM changes AS c, json_each(c.keys_id) AS e) AS cells
+          FROM (SELECT c.point, c.old_folder_id, c.new_folder_id, c.value_folder_id, c.kept_folder_id, e.value AS key_id FROM changes AS c, json_each(c.keys_id) AS e) AS cells
     ), verdicts AS MATERIALIZED (
         -- Keys that were journaled are not null: a null key is not a row.
         SELECT j.*,

@@ -20,11 +20,11 @@ WITH changes AS MATERIALIZED (
                    ) AS cells
            ) AS held
 ), journaled AS MATERIALIZED (
-    -- One line for each row that moved, with the key that it has now.
+    -- One line for each row that moved, with the key that it has now; without the lists that its change has.
     SELECT cells.*,
            CASE substr(cells.new_folder, 1, 2) WHEN 'x:' THEN CAST(cleanup_decode(cells.new_folder) AS TEXT) ELSE cleanup_decode(cells.new_folder) END AS raw_folder,
            CASE substr(cells.key_name, 1, 2) WHEN 'x:' THEN CAST(cleanup_decode(cells.key_name) AS TEXT) ELSE cleanup_decode(cells.key_name) END AS raw_name
-      FROM (SELECT c.*, e.value AS key_folder, json_extract(c.keys_name, '$[' || e.key || ']') AS key_name FROM changes AS c, json_each(c.keys_folder) AS e) AS cells
+      FROM (SELECT c.point, c.old_folder, c.new_folder, c.value_folder, c.kept_folder, e.value AS key_folder, json_extract(c.keys_name, '$[' || e.key || ']') AS key_name FROM changes AS c, json_each(c.keys_folder) AS e) AS cells
 ), verdicts AS MATERIALIZED (
     -- Keys that were journaled are not null: a null key is not a row.
     SELECT j.*,
@@ -70,11 +70,11 @@ UPDATE "main"."labels" AS t
                        ) AS cells
                ) AS held
     ), journaled AS MATERIALIZED (
-        -- One line for each row that moved, with the key that it has now.
+        -- One line for each row that moved, with the key that it has now; without the lists that its change has.
         SELECT cells.*,
                CASE substr(cells.new_folder, 1, 2) WHEN 'x:' THEN CAST(cleanup_decode(cells.new_folder) AS TEXT) ELSE cleanup_decode(cells.new_folder) END AS raw_folder,
                CASE substr(cells.key_name, 1, 2) WHEN 'x:' THEN CAST(cleanup_decode(cells.key_name) AS TEXT) ELSE cleanup_decode(cells.key_name) END AS raw_name
-          FROM (SELECT c.*, e.value AS key_folder, json_extract(c.keys_name, '$[' || e.key || ']') AS key_name FROM changes AS c, json_each(c.keys_folder) AS e) AS cells
+          FROM (SELECT c.point, c.old_folder, c.new_folder, c.value_folder, c.kept_folder, e.value AS key_folder, json_extract(c.keys_name, '$[' || e.key || ']') AS key_name FROM changes AS c, json_each(c.keys_folder) AS e) AS cells
     ), verdicts AS MATERIALIZED (
         -- Keys that were journaled are not null: a null key is not a row.
         SELECT j.*,
