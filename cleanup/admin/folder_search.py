@@ -1,5 +1,6 @@
 """The page "Find a folder": by a part of its name, now or when it was merged, or by its id."""
 
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from django.contrib.admin.utils import quote
@@ -73,7 +74,7 @@ class FolderPages(Pages):
         further = {"after": found.present_after, "before": found.events_before}
         return {
             "present": [self._present(folder, labels) for folder in found.present],
-            "events": [self._event(event, labels) for event in found.events],
+            "events": [self._event(events, labels) for events in _alike(found.events)],
             **{
                 f"further_{name}": self.url("folder", **{**asked, name: str(place)}) if place else ""
                 for name, place in further.items()
@@ -96,16 +97,17 @@ class FolderPages(Pages):
             "address": self.url("preview", quote(key)) if key else "",
         }
 
-    def _event(self, event: history.FolderEvent, labels: dict[str, str]) -> dict[str, Any]:
+    def _event(self, events: Sequence[history.FolderEvent], labels: dict[str, str]) -> dict[str, Any]:
+        event = events[0]
         key, run = event.point.application_key, event.point.run
         return {
-            "sentence": wording.folder_event(event),
+            "sentence": wording.folder_event(event, number=len(events)),
             "where_now": wording.where_now(event),
             "place": wording.place((*event.now.inside, event.now.name)) if event.now else "",
             "folder": self.url("folder", q=event.now.folder_id) if event.now else "",
             "when": timestamps.show(event.point.created_at),
             "by": wording.started(run.started_by, run.started_how) if run else "",
-            "id": safe(event.folder_id),
+            "ids": ", ".join(safe(each.folder_id) for each in events),
             "application": safe(labels.get(key, "") or key),
             "address": self.url("preview", quote(key)),
             "point": self.url("rollbackpoint_change", event.point.pk),
@@ -113,3 +115,11 @@ class FolderPages(Pages):
             "undo": self.url("undo_record", event.point.pk),
             "undo_until": wording.point_status(event.point),
         }
+
+
+def _alike(events: Iterable[history.FolderEvent]) -> Iterable[list[history.FolderEvent]]:
+    """Put together what one cleanup did to folders of one name that are in the same place now."""
+    groups: dict[tuple[Any, ...], list[history.FolderEvent]] = {}
+    for event in events:
+        groups.setdefault((event.point.pk, event.name, event.now, event.merged_again), []).append(event)
+    return groups.values()

@@ -6,6 +6,7 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
@@ -89,9 +90,12 @@ class RollbackPointAdmin(UndoableAdmin):
         return self.time(point.expires_at)
 
     @admin.display(description=gettext_lazy("undone"))
-    def ended(self, point: RollbackPoint) -> str:
-        time = self.time(point.ended_at)
-        return _("%(time)s, by %(person)s") % {"time": time, "person": safe(point.ended_by)} if point.ended_by else time
+    def ended(self, point: RollbackPoint) -> SafeString | str:
+        when = self.time(point.ended_at)
+        if not point.ended_by:
+            return when
+        words = _("%(time)s, by %(person)s") % {"time": "{time}", "person": "{person}"}
+        return format_html(words, time=when, person=safe(point.ended_by))
 
     @admin.display(description=gettext_lazy("left as it is now (changed by people)"))
     def kept(self, point: RollbackPoint) -> str:

@@ -258,7 +258,9 @@ class RunAdmin(ReadOnlyAdmin):
     def undoes(self, run: Run) -> str:
         if run.source_run is None and run.kind == Run.Kind.ROLLBACK:
             first = run.results.select_related("point__run").first()
-            return self.link(first.point if first else None)
+            point = first.point if first else None
+            label = getattr(run, "application_label", "")
+            return self.link(point, names.name_of(point, label=label) if point else "")
         return self.link(run.source_run)
 
     @admin.display(description=gettext_lazy("undone by"))

@@ -134,7 +134,7 @@ class SelectableAdmin(ReadOnlyAdmin):
         """Link from the column that it would be without the ticks."""
         return super().get_list_display_links(request, [name for name in list_display if name != "tick"])
 
-    @admin.display(description=gettext_lazy("select"))
+    @admin.display(description=gettext_lazy("select"), empty_value="")
     def tick(self, row: Model) -> SafeString | str:
         """Offer to tick the entry; the form stands outside the list's own."""
         if not self.is_selectable(row):

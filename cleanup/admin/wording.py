@@ -347,7 +347,11 @@ def run_ended(run: Run, *, undo_until: datetime | None) -> str:
     """Describe how long a run took, and whether it can be undone; of a paused one, that it stays so."""
     if run.can_resume:
         paused = run.status == Run.Status.PAUSED
-        return _("It stays paused until someone resumes it.") if paused else _("It has stopped.")
+        return (
+            _("It stays paused until someone resumes it.")
+            if paused
+            else _("It has stopped. Look at what failed, then resume or cancel it.")
+        )
     took = _("Took %s.") % run_duration(run) if run.ended_at else ""
     if run.kind == Run.Kind.ROLLBACK:
         return took
@@ -766,15 +770,28 @@ def obstacle(code: str) -> str:
 # What happened to a folder.
 
 
-def folder_event(event: FolderEvent) -> str:
-    """Describe what became of a folder."""
+def folder_event(event: FolderEvent, *, number: int = 1) -> str:
+    """Describe what became of a folder, or of several of its name that one cleanup merged into the same one."""
     name = folder_name(event.name) if event.name else safe(event.folder_id)
     if event.undone:
-        return _("“%s” was merged; that was undone, and it came back.") % name
-    merged = _("“%s” was merged into another folder.") % name
-    followed = _("Its files moved with it.") if conf.has_files() else _("What was in it moved with it.")
+        came_back = ngettext(
+            "“%(name)s” was merged; that was undone, and it came back.",
+            "%(number)s folders “%(name)s” were merged; that was undone, and they came back.",
+            number,
+        )
+        return came_back % {"name": name, "number": number_text(number)}
+    merged = ngettext(
+        "“%(name)s” was merged into another folder.",
+        "%(number)s folders “%(name)s” were merged into another folder.",
+        number,
+    )
+    followed = (
+        ngettext("Its files moved with it.", "Their files moved with them.", number)
+        if conf.has_files()
+        else ngettext("What was in it moved with it.", "What was in them moved with them.", number)
+    )
     again = _("That folder was merged again later.") if event.merged_again else ""
-    return f"{merged} {followed} {again}".rstrip()
+    return f"{merged % {'name': name, 'number': number_text(number)}} {followed} {again}".rstrip()
 
 
 def where_now(event: FolderEvent) -> str:
