@@ -41,7 +41,7 @@ def cleanup_cells(result: Any, headers: list[dict[str, Any]]) -> SafeString:
     for cell, header in zip(result, headers, strict=False):
         tag, rest = str(cell)[:3], str(cell)[3:]
         label = str(header["text"]).strip()
-        label = label[:1].upper() + label[1:]
+        label = label[:1].upper() + label[1:] if rest.partition(">")[2] != "</td>" else ""
         cells.append(f'{tag} data-label="{conditional_escape(label)}"{rest}')
     return mark_safe("".join(cells))  # noqa: S308  # Django's own cells, and an escaped label
 

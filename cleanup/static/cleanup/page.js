@@ -19,7 +19,7 @@
         document.cookie = cookie + "; path=/; max-age=31536000; samesite=lax"
             + (location.protocol === "https:" ? "; secure" : "");
         // The first page was made before the zone was known. A message is shown once, and worth more than that.
-        if (!wasKnown && isKnown() && document.querySelector("time") && !document.querySelector(".messagelist")) {
+        if (!wasKnown && isKnown() && document.querySelector("time, body.model-schedule") && !document.querySelector(".messagelist")) {
             location.reload();
         }
     };

@@ -1,0 +1,71 @@
+"""Forty holds removed at once, and the pages about it, on a desk and on a telephone."""
+
+import pytest
+from django.urls import reverse
+
+from cleanup.models import Hold
+from cleanup.services import DatabaseCleanupService
+from tests.browser.conftest import ALIAS
+from tests.support.trees import tree
+
+pytestmark = [pytest.mark.mapped_models("one look in a browser is enough"), pytest.mark.slow]
+
+#: Whether a value is wider than the row that it stands in, which hides the rest.
+CUT_OFF = """[...document.querySelectorAll(".form-row .readonly, .form-row input")].some(
+    (one) => one.getBoundingClientRect().right > one.closest(".form-row").getBoundingClientRect().right)"""
+
+
+@pytest.fixture
+def held(site):
+    Hold.objects.using(ALIAS).all().delete()
+    service = DatabaseCleanupService(using=ALIAS)
+    for number in range(40):
+        service.hold(tree(ALIAS, f"Loan {number}/Docs*2").application, reason="in court", created_by="ann")
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_forty_holds_are_removed_at_once(person, held, width):
+    ann = person(viewport={"width": width, "height": 900})
+    ann.follow("Decisions")
+    ann.page.locator("#cleanup-selection").get_by_label("Select all on this page").check()
+    assert ann.overflow() <= 0
+    assert ann.barriers() == []
+    ann.press("Remove hold …")
+    ann.sees("Loan 39")
+    assert ann.overflow() <= 0
+    assert ann.barriers() == []
+    ann.press("Remove 40 holds")
+    ann.sees("40 holds were removed")
+    assert not Hold.objects.using(ALIAS).exists()
+    assert ann.complaints == []
+
+
+def test_all_that_a_list_finds_are_removed_without_a_script(person, held):
+    ann = person(java_script_enabled=False)
+    ann.go(reverse("admin:cleanup_hold_changelist") + "?q=Loan+3")
+    ann.page.get_by_label("All 11 in the list").check()
+    ann.press("Remove hold …")
+    ann.press("Remove 11 holds")
+    ann.sees("11 holds were removed")
+    assert Hold.objects.using(ALIAS).count() == 29
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_what_is_found_and_when_it_runs_can_be_read(person, held, width):
+    Hold.objects.using(ALIAS).all().delete()
+    DatabaseCleanupService(using=ALIAS).cleanup_all_duplicate_folders()
+    ann = person(viewport={"width": width, "height": 900})
+    pages = {
+        reverse("admin:cleanup_folder") + "?q=docs": "Everything is now in:",
+        reverse("admin:cleanup_schedule_change", args=["full_cleanup"]): "every day at",
+        reverse("admin:cleanup_result_changelist"): "Undo …",
+    }
+    for page, words in pages.items():
+        ann.go(page)
+        ann.sees(words)
+        assert ann.overflow() <= 0, page
+        assert ann.barriers() == [], page
+        assert not ann.page.evaluate(CUT_OFF), page
+    ann.press("Log out")
+    ann.sees("You are signed out")
+    assert ann.barriers() == []
