@@ -146,5 +146,6 @@ _OTHERS: dict[str, Callable[[], str]] = {
     "missing_target": _missing_target,
     "unique_taken": lambda: _("something else has taken its place since. It stays as it is now."),
     "refused": lambda: _("the database no longer allows it as it was. It stays as it is now."),
+    "in_use": lambda: _("made by the repair, and in use by now. It stays."),
     "extra": lambda: _("differs from what it was. It stays as it is now."),
 }

@@ -58,19 +58,28 @@ class UndoPages(Pages):
         undo = previews.of_run(using=access.database(), run=run, listed=MOST_LOOKED_INTO)
         lost = wording.not_restored(undo.expired, [safe(name) for name in undo.expired_applications])
         number = run.total_applications
-        what = ngettext(
-            "everything that this cleanup of %(number)s application changed",
-            "everything that this cleanup of %(number)s applications changed",
-            number,
-        ) % {"number": wording.number_text(number)}
+        repair = run.kind == Run.Kind.REPAIR
+        if repair:
+            words = ngettext(
+                "everything that this repair of %(number)s application changed",
+                "everything that this repair of %(number)s applications changed",
+                number,
+            )
+        else:
+            words = ngettext(
+                "everything that this cleanup of %(number)s application changed",
+                "everything that this cleanup of %(number)s applications changed",
+                number,
+            )
+        what = words % {"number": wording.number_text(number)}
         if undo.points > MOST_LOOKED_INTO:
             known = [
                 wording.folders_come_back(undo.folders),
                 *([wording.files_go_back(undo.files)] if conf.has_files() else []),
                 _("If people have changed something since, the application is left as it is, and listed."),
             ]
-            return self._page(request, what, " ".join(known), None, back, not_restored=lost)
-        return self._looked_into(request, what, run.pk, back, not_restored=lost)
+            return self._page(request, what, " ".join(known), None, back, not_restored=lost, held=not repair)
+        return self._looked_into(request, what, run.pk, back, not_restored=lost, held=not repair)
 
     @access.permission_required(Permission.ROLL_BACK)
     def result(self, request: HttpRequest, result_id: int) -> HttpResponse:
@@ -93,15 +102,18 @@ class UndoPages(Pages):
             return self._start(request, point, point.uuid, back)
         labels = applications.labels(using=access.database(), application_ids=[point.application_key])
         name = safe(labels.get(point.application_key, "") or point.application_key)
-        return self._looked_into(request, _("the cleanup of %s") % name, point.uuid, back)
+        repair = point.kind == RollbackPoint.Kind.REPAIR
+        what = _("the repair of %s") if repair else _("the cleanup of %s")
+        return self._looked_into(request, what % name, point.uuid, back, held=not repair)
 
     def _looked_into(
-        self, request: HttpRequest, what: str, rollback_id: UUID, back: str, *, not_restored: str = ""
+        self, request: HttpRequest, what: str, rollback_id: UUID, back: str, *, not_restored: str = "", held: bool
     ) -> HttpResponse:
         try:
             found = requests.preview_rollback(using=access.database(), rollback_id=rollback_id)
         except TooLargeToPreview:
-            return self._page(request, what, str(wording.TOO_LARGE_TO_LOOK_INTO), None, back, not_restored=not_restored)
+            too_large = str(wording.TOO_LARGE_TO_LOOK_INTO)
+            return self._page(request, what, too_large, None, back, not_restored=not_restored, held=held)
         except CleanupError as error:
             guarded = error.code == "guarded"
             return self._page(
@@ -113,11 +125,12 @@ class UndoPages(Pages):
                 refused=not guarded,
                 guarded=guarded,
                 not_restored=not_restored,
+                held=held,
             )
         effects = wording.restored_text(
             found.folders_restored, found.files_restored, found.references_restored, found.folders_moved_back
         )
-        return self._page(request, what, effects, found, back, not_restored=not_restored)
+        return self._page(request, what, effects, found, back, not_restored=not_restored, held=held)
 
     def _page(
         self,
@@ -130,6 +143,7 @@ class UndoPages(Pages):
         refused: bool = False,
         guarded: bool = False,
         not_restored: str = "",
+        held: bool,
     ) -> HttpResponse:
         # A preview is false: it has not rolled anything back.
         conflicts = described([conflict.as_json() for conflict in found.conflicts]) if found is not None else []
@@ -147,6 +161,7 @@ class UndoPages(Pages):
             unknown=found is None and not refused and not guarded,
             refused=refused,
             guarded=guarded,
+            held=held,
             back=back,
             reason=request.GET.get("reason", ""),
             in_the_way=obstacles.to_undos(request),

@@ -210,6 +210,8 @@ class TestEveryPage:
             address("preview", odd.application),
             address("undo_record", point.pk),
             address("run_change", run.pk),
+            address("repair", "missing_parent"),
+            address("names", odd.application),
             *(address(name) for name in self.PAGES),
         ]
 

@@ -10,6 +10,7 @@ from django.db import connections
 from cleanup.models import RemovedFolder, RollbackPoint, SnapshotRow, SnapshotSchema
 from cleanup.services import DatabaseCleanupService
 from tests.hostapp.models import Bookmark, Tag
+from tests.support.model_roles import Folder
 from tests.support.trees import tree
 
 FOLDER = Path(__file__).with_name("journals")
@@ -33,9 +34,22 @@ def write(version: int, using: str) -> None:
     Tag.objects.using(using).create(label="one").folders.set([made["gone"]])
     before = tables(using)
     rollback_id = DatabaseCleanupService(using=using).consolidate_duplicate_folders(made.application).rollback_id
-    point = RollbackPoint.objects.using(using).get(uuid=rollback_id)
+    _write(version, using, before, RollbackPoint.objects.using(using).get(uuid=rollback_id))
+
+
+def write_repair(version: int, using: str) -> None:
+    """Repair a folder that lies in another application, and write down the same."""
+    made, other = tree(using, TREE), tree(using, "Case")
+    root = Folder.objects.using(using).get(application=other.application)
+    Folder.objects.using(using).filter(pk=made["moved"]).update(parent=root)
+    before = tables(using)
+    DatabaseCleanupService(using=using).repair("foreign_parent")
+    _write(version, using, before, RollbackPoint.objects.using(using).get())
+
+
+def _write(version: int, using: str, before: dict[str, Any], point: RollbackPoint) -> None:
     text = {
-        "application": made.application,
+        "application": point.application_key,
         "before": before,
         "after": tables(using),
         "schema": SnapshotSchema.objects.using(using).values("digest", "format_version", "document").get(),

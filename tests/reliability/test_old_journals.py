@@ -7,7 +7,7 @@ tests, to be committed, and never written again.
 import pytest
 
 from cleanup.exceptions import RollbackConflict, UnreadableJournal
-from cleanup.journal import FORMAT_OF_MERGES
+from cleanup.journal import FORMAT_OF_MERGES, FORMAT_VERSION
 from cleanup.models import RollbackPoint
 from cleanup.services import DatabaseCleanupService
 from tests.reliability import journals
@@ -91,3 +91,18 @@ class TestJournalOfFormat:
 
 def _uuid(text: str) -> str:
     return text if "-" in text else f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+class TestJournalOfARepair:
+    def test_is_kept_as_it_was_written(self, database):
+        path = journals.path(FORMAT_VERSION, database)
+        if not path.exists():
+            journals.write_repair(FORMAT_VERSION, database)
+            pytest.fail(f"{path.name} was written: commit it, and never change it")
+        assert journals.load(FORMAT_VERSION, database)["schema"]["format_version"] == FORMAT_VERSION
+
+    def test_is_rolled_back_exactly(self, database):
+        text = journals.load(FORMAT_VERSION, database)
+        assert journals.tables(database) == text["after"]
+        assert DatabaseCleanupService(using=database).rollback_cleanup(text["point"]["uuid"]).exact
+        assert journals.tables(database) == text["before"]

@@ -15,7 +15,10 @@ class Conflict(Document):
     """One value that a rollback would have overwritten, or one row that it cannot restore."""
 
     code: str
-    """``changed``, ``row_missing``, ``row_exists``, ``missing_target``, ``unique_taken``, ``refused`` or ``extra``."""
+    """``changed``, ``row_missing``, ``row_exists``, ``missing_target``, ``unique_taken``, ``refused``,
+
+    ``extra`` or ``in_use``.
+    """
     application_id: str
     table: str
     key: str

@@ -43,6 +43,9 @@ def test_a_problem_is_shown_repaired_and_undone(boss, cluster, using, loan):
     assert_tree(using, loan, "top:Loan/{Recovered/docs:Docs(1), Photos}")
     page = boss.get(address("run_change", run.pk))
     assert "Repaired: A folder lies in a folder of another application." in text(page)
+    page = text(boss.get(address("undo_run", run.pk)))
+    assert "This undoes everything that this repair of 1 application changed ." in page
+    assert "on hold, or the next cleanup" not in page
     assert boss.post(address("undo_run", run.pk), {"reason": "no"}).status_code == 302
     service.resume(Run.objects.using(using).get(kind=Run.Kind.ROLLBACK).pk)
     assert service.verify_cleanup_integrity()["counts"]["foreign_parent"] == 1

@@ -17,7 +17,7 @@ NOWHERE, NOBODY = missing_key(Folder), missing_key(Application)
 
 
 @pytest.fixture
-def database(scratch_database) -> str:
+def loose(scratch_database) -> str:
     """Return a database whose tables another program made, without foreign keys: with them, no undo brings back
     what they forbid.
     """
@@ -26,18 +26,18 @@ def database(scratch_database) -> str:
 
 
 @pytest.fixture
-def service(database) -> DatabaseCleanupService:
-    return DatabaseCleanupService(using=database)
+def service(loose) -> DatabaseCleanupService:
+    return DatabaseCleanupService(using=loose)
 
 
 @pytest.fixture
-def loan(database) -> Tree:
-    return tree(database, "top:Loan/{docs:Docs(a.txt), photos:Photos(b.txt)/old:Old(c.txt)}")
+def loan(loose) -> Tree:
+    return tree(loose, "top:Loan/{docs:Docs(a.txt), photos:Photos(b.txt)/old:Old(c.txt)}")
 
 
 @pytest.fixture
-def other(database) -> Tree:
-    return tree(database, "top:Case/docs:Docs(d.txt)")
+def other(loose) -> Tree:
+    return tree(loose, "top:Case/docs:Docs(d.txt)")
 
 
 def change(database: str, model, key: str, **values) -> None:
@@ -50,17 +50,17 @@ def codes(service: DatabaseCleanupService) -> set[str]:
 
 
 @pytest.fixture
-def repairing(database, service):
+def repairing(loose, service):
     """Return a context in which a code is repaired, found no more, and which is undone in the end."""
 
     @contextmanager
     def repairing(
         code: str, *, along_with: Collection[str] = (), stays: Collection[str] = ()
     ) -> Iterator[RepairReport]:
-        before = dump(database)
+        before = dump(loose)
         assert codes(service) == {code, *along_with}
         announced = service.repair(code, dry_run=True)
-        assert dump(database) == before
+        assert dump(loose) == before
         report = service.repair(code)
         assert codes(service) == set(stays)
         for total in ("findings_repaired", "total_rows_moved", "folders_made", "not_repaired"):
@@ -68,119 +68,117 @@ def repairing(database, service):
         yield report
         undone = service.rollback_cleanup(report.run_id)
         assert (undone.exact, undone.conflicts) == (True, ())
-        assert dump(database) == before
+        assert dump(loose) == before
 
     return repairing
 
 
 class TestRepair:
-    def test_puts_a_folder_under_a_missing_parent_among_the_recovered(self, database, loan, repairing):
-        change(database, Folder, loan["photos"], parent=NOWHERE)
+    def test_puts_a_folder_under_a_missing_parent_among_the_recovered(self, loose, loan, repairing):
+        change(loose, Folder, loan["photos"], parent=NOWHERE)
         with repairing("missing_parent"):
-            assert_tree(database, loan, "top:Loan/{docs:Docs(a.txt), Recovered/photos:Photos(b.txt)/old:Old(c.txt)}")
+            assert_tree(loose, loan, "top:Loan/{docs:Docs(a.txt), Recovered/photos:Photos(b.txt)/old:Old(c.txt)}")
 
-    def test_breaks_a_cycle_once(self, database, loan, repairing):
-        change(database, Folder, loan["photos"], parent=loan["old"])
+    def test_breaks_a_cycle_once(self, loose, loan, repairing):
+        change(loose, Folder, loan["photos"], parent=loan["old"])
         with repairing("cycle") as report:
             assert report.findings_repaired == 2
-            assert_tree(database, loan, "top:Loan/{docs:Docs(a.txt), Recovered/photos:Photos(b.txt)/old:Old(c.txt)}")
+            assert_tree(loose, loan, "top:Loan/{docs:Docs(a.txt), Recovered/photos:Photos(b.txt)/old:Old(c.txt)}")
 
-    def test_leaves_a_folder_in_another_application_there_if_its_files_are_of_that(
-        self, database, loan, other, repairing
-    ):
-        change(database, Folder, loan["photos"], parent=other["docs"])
+    def test_leaves_a_folder_in_another_application_there_if_its_files_are_of_that(self, loose, loan, other, repairing):
+        change(loose, Folder, loan["photos"], parent=other["docs"])
         for name in ("b.txt", "c.txt"):
-            change(database, File, loan[name], application=other.application)
+            change(loose, File, loan[name], application=other.application)
         with repairing("foreign_parent", along_with={"file_in_other_application"}):
-            assert_tree(database, loan, "Loan/Docs(a.txt)")
-            assert_tree(database, other, "Case/Docs(d.txt)/Photos(b.txt)/Old(c.txt)")
+            assert_tree(loose, loan, "Loan/Docs(a.txt)")
+            assert_tree(loose, other, "Case/Docs(d.txt)/Photos(b.txt)/Old(c.txt)")
 
-    def test_brings_a_folder_in_another_application_home_if_its_files_are_there(self, database, loan, other, repairing):
-        change(database, Folder, loan["photos"], parent=other["docs"])
+    def test_brings_a_folder_in_another_application_home_if_its_files_are_there(self, loose, loan, other, repairing):
+        change(loose, Folder, loan["photos"], parent=other["docs"])
         with repairing("foreign_parent"):
-            assert_tree(database, loan, "top:Loan/{docs:Docs(a.txt), Recovered/photos:Photos(b.txt)/old:Old(c.txt)}")
-            assert_tree(database, other, "Case/Docs(d.txt)")
+            assert_tree(loose, loan, "top:Loan/{docs:Docs(a.txt), Recovered/photos:Photos(b.txt)/old:Old(c.txt)}")
+            assert_tree(loose, other, "Case/Docs(d.txt)")
 
-    def test_gives_folders_of_a_missing_application_to_the_one_of_their_files(self, database, loan, other, repairing):
+    def test_gives_folders_of_a_missing_application_to_the_one_of_their_files(self, loose, loan, other, repairing):
         for label in ("photos", "old"):
-            change(database, Folder, loan[label], application=NOBODY)
-        change(database, Folder, loan["photos"], parent=None)
+            change(loose, Folder, loan[label], application=NOBODY)
+        change(loose, Folder, loan["photos"], parent=None)
         for name in ("b.txt", "c.txt"):
-            change(database, File, loan[name], application=other.application)
+            change(loose, File, loan[name], application=other.application)
         with repairing("folder_of_missing_application", along_with={"file_in_other_application"}) as report:
             assert report.findings_repaired == 2
-            assert_tree(database, other, "Case/{Docs(d.txt), Recovered/Photos(b.txt)/Old(c.txt)}")
+            assert_tree(loose, other, "Case/{Docs(d.txt), Recovered/Photos(b.txt)/Old(c.txt)}")
 
-    def test_gives_folders_of_a_missing_application_to_the_one_they_lie_in(self, database, loan, repairing):
-        change(database, Folder, loan["old"], application=NOBODY)
-        change(database, File, loan["c.txt"], application=None)
+    def test_gives_folders_of_a_missing_application_to_the_one_they_lie_in(self, loose, loan, repairing):
+        change(loose, Folder, loan["old"], application=NOBODY)
+        change(loose, File, loan["c.txt"], application=None)
         with repairing("folder_of_missing_application"):
-            assert_tree(database, loan, "top:Loan/{docs:Docs(a.txt), photos:Photos(b.txt)/old:Old(c.txt)}")
+            assert_tree(loose, loan, "top:Loan/{docs:Docs(a.txt), photos:Photos(b.txt)/old:Old(c.txt)}")
 
-    def test_files_what_lies_in_a_missing_folder_among_the_recovered(self, database, loan, repairing):
-        change(database, File, loan["b.txt"], folder=NOWHERE)
+    def test_files_what_lies_in_a_missing_folder_among_the_recovered(self, loose, loan, repairing):
+        change(loose, File, loan["b.txt"], folder=NOWHERE)
         with repairing("file_of_missing_folder"):
-            assert_tree(database, loan, "top:Loan/{docs:Docs(a.txt), photos:Photos/old:Old(c.txt), Recovered(b.txt)}")
+            assert_tree(loose, loan, "top:Loan/{docs:Docs(a.txt), photos:Photos/old:Old(c.txt), Recovered(b.txt)}")
 
-    def test_files_what_lies_in_another_application_at_the_same_path(self, database, loan, other, repairing):
-        change(database, File, loan["a.txt"], folder=other["docs"])
-        change(database, File, loan["b.txt"], folder=other["docs"])
-        change(database, Folder, other["docs"], name="Photos")
+    def test_files_what_lies_in_another_application_at_the_same_path(self, loose, loan, other, repairing):
+        change(loose, File, loan["a.txt"], folder=other["docs"])
+        change(loose, File, loan["b.txt"], folder=other["docs"])
+        change(loose, Folder, other["docs"], name="Photos")
         with repairing("file_in_other_application") as report:
             assert (report.total_files_moved, report.folders_made) == (2, 0)
-            assert_tree(database, loan, "top:Loan/{docs:Docs, photos:Photos(a.txt, b.txt)/old:Old(c.txt)}")
+            assert_tree(loose, loan, "top:Loan/{docs:Docs, photos:Photos(a.txt, b.txt)/old:Old(c.txt)}")
 
-    def test_files_what_lies_in_another_application_among_the_recovered(self, database, loan, other, repairing):
-        tree(database, "Odd(d.txt)", application=other.application)
-        change(database, File, loan["a.txt"], folder=other["docs"])
-        change(database, Folder, other["docs"], name="Elsewhere")
+    def test_files_what_lies_in_another_application_among_the_recovered(self, loose, loan, other, repairing):
+        tree(loose, "Odd(d.txt)", application=other.application)
+        change(loose, File, loan["a.txt"], folder=other["docs"])
+        change(loose, Folder, other["docs"], name="Elsewhere")
         with repairing("file_in_other_application", along_with={"several_roots"}, stays={"several_roots"}):
-            assert_tree(database, loan, "Loan/{Docs, Recovered(a.txt), Photos(b.txt)/Old(c.txt)}")
+            assert_tree(loose, loan, "Loan/{Docs, Recovered(a.txt), Photos(b.txt)/Old(c.txt)}")
 
-    def test_gives_files_of_a_missing_application_to_the_one_of_their_folder(self, database, loan, repairing):
-        change(database, File, loan["a.txt"], application=NOBODY)
+    def test_gives_files_of_a_missing_application_to_the_one_of_their_folder(self, loose, loan, repairing):
+        change(loose, File, loan["a.txt"], application=NOBODY)
         with repairing("file_of_missing_application"):
-            assert str(File.objects.using(database).get(pk=loan["a.txt"]).application_id) == loan.application
+            assert str(File.objects.using(loose).get(pk=loan["a.txt"]).application_id) == loan.application
 
-    def test_names_what_has_no_name(self, database, loan, repairing):
-        tree(database, "Unnamed", application=loan.application)
-        change(database, Folder, Folder.objects.using(database).get(name="Unnamed").pk, parent=loan["top"])
+    def test_names_what_has_no_name(self, loose, loan, repairing):
+        tree(loose, "Unnamed", application=loan.application)
+        change(loose, Folder, Folder.objects.using(loose).get(name="Unnamed").pk, parent=loan["top"])
         for label, name in (("docs", " "), ("photos", "")):
-            change(database, Folder, loan[label], name=name)
+            change(loose, Folder, loan[label], name=name)
         with repairing("blank_name", along_with={"names_alike"}):
             assert_tree(
-                database,
+                loose,
                 loan,
                 'Loan/{Unnamed, "Unnamed (2)"(a.txt), "Unnamed (3)"(b.txt)/Old(c.txt)}',
             )
 
 
 class TestPlace:
-    def test_is_made_with_a_root_folder_if_there_is_none(self, database, other, repairing, settings):
+    def test_is_made_with_a_root_folder_if_there_is_none(self, loose, other, repairing, settings):
         settings.CLEANUP_RECOVERED_FOLDER, settings.CLEANUP_ROOT_FOLDER = "Lost and found", "Case"
-        loan = tree(database, "a:Docs(a.txt), b:docs(b.txt)")
+        loan = tree(loose, "a:Docs(a.txt), b:docs(b.txt)")
         for label in ("a", "b"):
-            change(database, Folder, loan[label], parent=NOWHERE)
+            change(loose, Folder, loan[label], parent=NOWHERE)
         with repairing("missing_parent", along_with={"names_alike"}) as report:
             assert report.folders_made == 2
-            assert_tree(database, loan, 'Case/"Lost and found"/{a:Docs(a.txt), b:"docs (2)"(b.txt)}')
+            assert_tree(loose, loan, 'Case/"Lost and found"/{a:Docs(a.txt), b:"docs (2)"(b.txt)}')
 
-    def test_is_kept_by_an_undo_if_people_use_it(self, database, service, loan):
-        change(database, Folder, loan["photos"], parent=NOWHERE)
+    def test_is_kept_by_an_undo_if_people_use_it(self, loose, service, loan):
+        change(loose, Folder, loan["photos"], parent=NOWHERE)
         report = service.repair("missing_parent")
-        (recovered,) = Folder.objects.using(database).filter(name="Recovered")
-        change(database, File, loan["a.txt"], folder=recovered.pk)
+        (recovered,) = Folder.objects.using(loose).filter(name="Recovered")
+        change(loose, File, loan["a.txt"], folder=recovered.pk)
         undone = service.rollback_cleanup(report.run_id)
         assert undone
-        assert_tree(database, loan, "top:Loan/{docs:Docs, Recovered(a.txt)}")
-        (point,) = RollbackPoint.objects.using(database).all()
+        assert_tree(loose, loan, "top:Loan/{docs:Docs, Recovered(a.txt)}")
+        (point,) = RollbackPoint.objects.using(loose).all()
         assert [conflict["code"] for conflict in point.outcome["conflicts"]] == ["in_use"]
         assert not point.exact
 
 
 class TestLeavingAlone:
-    def test_what_no_one_can_decide_says_why(self, database, service, loan):
-        change(database, Folder, loan["old"], application=None, parent=NOWHERE)
+    def test_what_no_one_can_decide_says_why(self, loose, service, loan):
+        change(loose, Folder, loan["old"], application=None, parent=NOWHERE)
         report = service.repair("missing_parent")
         assert (report.total_applications, report.findings_repaired) == (0, 0)
         (left,) = report.not_repaired
@@ -192,61 +190,61 @@ class TestLeavingAlone:
             service.repair(code)
         assert len(refusal.value.remedy) > 20
 
-    def test_an_application_on_hold_even_if_only_what_lies_there_is_of_it(self, database, service, loan, other):
-        change(database, Folder, loan["photos"], parent=other["docs"])
+    def test_an_application_on_hold_even_if_only_what_lies_there_is_of_it(self, loose, service, loan, other):
+        change(loose, Folder, loan["photos"], parent=other["docs"])
         for name in ("b.txt", "c.txt"):
-            change(database, File, loan[name], application=other.application)
+            change(loose, File, loan[name], application=other.application)
         service.hold(loan.application, reason="audit")
-        before = dump(database)
+        before = dump(loose)
         report = service.repair("foreign_parent")
         assert (report.held_applications, report.findings_repaired) == (1, 0)
-        assert dump(database) == before
+        assert dump(loose) == before
 
-    def test_other_applications_than_the_named_ones(self, database, service, loan, other):
+    def test_other_applications_than_the_named_ones(self, loose, service, loan, other):
         for label, made in (("photos", loan), ("docs", other)):
-            change(database, Folder, made[label], parent=NOWHERE)
+            change(loose, Folder, made[label], parent=NOWHERE)
         report = service.repair("missing_parent", applications=[other.application])
         assert [result.application_id for result in report.results] == [other.application]
         assert service.verify_cleanup_integrity()["counts"]["missing_parent"] == 1
 
 
 class TestLateArrivals:
-    def test_are_filed_where_the_folder_went(self, database, service):
-        made = tree(database, "stays:Loan(a.txt), gone:Loan(b.txt)")
+    def test_are_filed_where_the_folder_went(self, loose, service):
+        made = tree(loose, "stays:Loan(a.txt), gone:Loan(b.txt)")
         service.consolidate_duplicate_folders(made.application)
-        change(database, File, made["a.txt"], folder=made["gone"])
-        before = dump(database)
+        change(loose, File, made["a.txt"], folder=made["gone"])
+        before = dump(loose)
         assert codes(service) == {"late_arrival"}
         announced = service.repair("late_arrival", dry_run=True)
         report = service.repair("late_arrival")
         assert codes(service) == set()
         assert (announced.findings_repaired, report.findings_repaired, report.total_files_moved) == (1, 1, 1)
         assert report.total_folders_removed == 0
-        assert_tree(database, made, "stays:Loan(a.txt, b.txt)")
+        assert_tree(loose, made, "stays:Loan(a.txt, b.txt)")
         assert service.rollback_cleanup(report.run_id).exact
-        assert dump(database) == before
+        assert dump(loose) == before
 
 
 class TestComputedColumns:
-    def test_are_computed_again(self, database, service, settings, loan):
+    def test_are_computed_again(self, loose, service, settings, loan):
         settings.CLEANUP_TREE_HOOK = {"hook": "cleanup.hooks.materialized_path", "path": "full_path"}
-        execute(database, "ALTER TABLE :folders ADD COLUMN full_path text")
-        hooks.recompute(using=database)
-        execute(database, "UPDATE :folders SET full_path = 'nowhere' WHERE :folders.name = 'Photos'")
-        before = dump(database)
+        execute(loose, "ALTER TABLE :folders ADD COLUMN full_path text")
+        hooks.recompute(using=loose)
+        execute(loose, "UPDATE :folders SET full_path = 'nowhere' WHERE :folders.name = 'Photos'")
+        before = dump(loose)
         assert "path_out_of_date" in codes(service)
         report = service.repair("path_out_of_date")
         assert codes(service) == set()
         assert service.rollback_cleanup(report.run_id).exact
-        assert dump(database) == before
+        assert dump(loose) == before
 
-    def test_follow_a_repair(self, database, service, settings, loan):
+    def test_follow_a_repair(self, loose, service, settings, loan):
         settings.CLEANUP_TREE_HOOK = {"hook": "cleanup.hooks.materialized_path", "path": "full_path"}
-        execute(database, "ALTER TABLE :folders ADD COLUMN full_path text")
-        hooks.recompute(using=database)
-        change(database, Folder, loan["photos"], parent=NOWHERE)
-        before = dump(database)
+        execute(loose, "ALTER TABLE :folders ADD COLUMN full_path text")
+        hooks.recompute(using=loose)
+        change(loose, Folder, loan["photos"], parent=NOWHERE)
+        before = dump(loose)
         report = service.repair("missing_parent")
         assert codes(service) == set()
         assert service.rollback_cleanup(report.run_id)
-        assert dump(database) == before
+        assert dump(loose) == before
