@@ -820,7 +820,7 @@ class TestWorkersOfOneProcess:
     """What two workers make of what is left of a run."""
 
     def team(self, using: str, *, applications: int = 0, workers: int = 2) -> Team:
-        run = Run(total_applications=applications)
+        run = Run(kind=Run.Kind.CLEANUP, total_applications=applications)
         return Team(using=using, run=run, references=schema_changes.read(using=using), workers=workers)
 
     def batch_size(self, team: Team, size: int) -> int:
