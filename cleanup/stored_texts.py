@@ -77,6 +77,11 @@ _COUNTED: tuple[Words, ...] = (
         number,
     ),
     lambda number: ngettext(
+        "Repair run %(run)s could not finish %(number)s application.",
+        "Repair run %(run)s could not finish %(number)s applications.",
+        number,
+    ),
+    lambda number: ngettext(
         "%(number)s of the last %(most)s applications failed",
         "%(number)s of the last %(most)s applications failed",
         number,

@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 from cleanup import stored_texts
 from cleanup.admin import access, badges, chart, copy_notice, names, obstacles, timestamps, wording
 from cleanup.admin.headline import Health, Standing, copied_health, health
-from cleanup.admin.runs import live, may_control, numbers
+from cleanup.admin.runs import KINDS, live, may_control, numbers
 from cleanup.models import Alert, Run, Schedule
 from cleanup.permissions import Permission
 from cleanup.services.monitoring import dashboard
@@ -116,10 +116,9 @@ def _standing(found: dashboard.Overview) -> Standing:
 
 
 def _run(run: Run, *, site: str, silent: bool) -> dict[str, Any]:
-    kinds: dict[str, str] = {Run.Kind.CLEANUP: _("Cleanup"), Run.Kind.REPAIR: _("Repair")}
     return {
         "pk": run.pk,
-        "what": kinds.get(run.kind, _("Undo")),
+        "what": str(KINDS[Run.Kind(run.kind)]),
         "state": wording.run_status(run.status),
         "level": badges.run_level(run.status, failed=run.failed_applications),
         "progress": wording.run_progress(run, silent=silent),

@@ -12,7 +12,7 @@ from django.urls import URLPattern
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, gettext_noop
+from django.utils.translation import gettext_lazy, gettext_noop, pgettext_lazy
 
 from cleanup import stored_texts
 from cleanup.admin import access, badges, conflicts, copy_notice, names, run_results, wording
@@ -29,9 +29,9 @@ from cleanup.services.runs.signs_of_life import silent_for
 from cleanup.text_safety import safe
 
 KINDS: dict[str, Any] = {
-    Run.Kind.CLEANUP: gettext_lazy("Cleanup"),
-    Run.Kind.REPAIR: gettext_lazy("Repair"),
-    Run.Kind.ROLLBACK: gettext_lazy("Undo"),
+    Run.Kind.CLEANUP: pgettext_lazy("kind of run", "Cleanup"),
+    Run.Kind.REPAIR: pgettext_lazy("kind of run", "Repair"),
+    Run.Kind.ROLLBACK: pgettext_lazy("kind of run", "Undo"),
 }
 
 
