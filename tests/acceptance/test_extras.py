@@ -39,9 +39,7 @@ def bare(tmp_path, url, monkeypatch):
 
 
 def migrated(host: hosts.Host) -> hosts.Host:
-    host.done("migrate", "--run-syncdb", "--verbosity", "0")
-    host.done("migrate", "cleanup_guards", "zero", "--verbosity", "0")
-    host.done("shell", "--verbosity", "0", stdin=hosts.FILL)
+    host.prepare()
     return host
 
 

@@ -14,9 +14,7 @@ def url(blank_database) -> str:
 
 class TestQuotedTableNames:
     def assert_works(self, host: hosts.Host) -> None:
-        host.done("migrate", "--run-syncdb", "--verbosity", "0")
-        host.done("migrate", "cleanup_guards", "zero", "--verbosity", "0")
-        host.done("shell", "--verbosity", "0", stdin=hosts.FILL)
+        host.prepare()
         host.done("database_cleanup", "--preflight")
         assert "1 cleaned up" in host.done("database_cleanup", "--cleanup", "--no-input")
         host.done("migrate", "cleanup_guards", "--verbosity", "0")
