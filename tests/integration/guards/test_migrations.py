@@ -649,13 +649,9 @@ class TestSchemaOfItsOwn:
         )
         return {schema for (schema,) in found}
 
-    def test_holds_the_own_tables(self, separate):
+    def test_holds_the_own_tables_and_leaves_the_mapped_ones_as_they_were(self, separate):
         assert self.places(separate, "^cleanup_") == {"own"}
-
-    def test_holds_no_mapped_table(self, separate):
         assert self.places(separate, f"^({'|'.join(MAPPED)})$") == {"public"}
-
-    def test_leaves_the_mapped_tables_as_they_were(self, separate):
         assert (schema(separate), rows(separate)) == self.before
 
     def test_passes_the_preflight(self, separate, settings):
