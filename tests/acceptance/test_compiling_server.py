@@ -13,8 +13,8 @@ from cleanup import tasks
 from cleanup.services import AutomatedCleanupService, DatabaseCleanupService
 from tests import pgserver
 from tests.acceptance import foreign_database
-from tests.support import databases
-from tests.support.trees import execute, fetch
+from tests.support import databases, undo_scripts
+from tests.support.trees import dump, execute, fetch
 
 pytestmark = [pytest.mark.only("postgresql"), pytest.mark.slow]
 
@@ -54,6 +54,8 @@ class TestCompilingServer:
     def test_compiles_nothing_of_the_whole_story(self, compiling):
         service, automated = DatabaseCleanupService(using=compiling), AutomatedCleanupService(using=compiling)
         assert service.preflight()["ok"]
+        before = dump(compiling)["folders"]
+        execute(compiling, "SELECT pg_stat_statements_reset()")
         service.check()
         service.cleanup_all_duplicate_folders(dry_run=True)
         report = service.cleanup_all_duplicate_folders(workers=2)
@@ -67,5 +69,7 @@ class TestCompilingServer:
         point = service.create_rollback_point(application)
         service.preview_rollback(point)
         service.rollback_cleanup(point)
+        undo_scripts.run(compiling, undo_scripts.export(compiling, report.run_id))
         assert service.rollback_cleanup(report.run_id)
         assert compiled(compiling) == []
+        assert dump(compiling)["folders"] == before

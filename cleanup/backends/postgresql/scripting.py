@@ -66,6 +66,18 @@ _CREATE_TRIGGER = """\
 CREATE TRIGGER cleanup_undo_stop BEFORE INSERT ON cleanup_undo
     FOR EACH ROW EXECUTE FUNCTION pg_temp.cleanup_undo_stop()"""
 
+#: Triggers that are bypassed, or that a role skips, are not these.
+_ENABLE_TRIGGER = "ALTER TABLE cleanup_undo ENABLE ALWAYS TRIGGER cleanup_undo_stop"
+
+_CHECK_KEYS = """\
+DO $cleanup$
+BEGIN
+    IF current_setting('session_replication_role') = 'replica' AND current_setting('is_superuser') = 'on' THEN
+        SET LOCAL session_replication_role = origin;
+    END IF;
+END
+$cleanup$"""
+
 _CREATE_JOURNAL = """\
 CREATE TEMPORARY TABLE cleanup_snapshotrow (
     id bigint, point_id bigint, kind text, step integer, "table" text, row_count bigint, changes text, keys text,
@@ -104,10 +116,13 @@ class Script(scripting.Script):
             f"\n-- Text forms of values are compared, so they must not depend on the session.\n{pins}"
             f"SET LOCAL search_path = {path};\n"
         )
+        if not bypass_triggers:
+            self.statement(_CHECK_KEYS, why="Foreign keys are checked, even if the role skips them.")
         self.statement("SET CONSTRAINTS ALL DEFERRED", why="What refers to each other comes back one after the other.")
         self.statement(_CREATE_LOG, why="What was done; a row that says that something could not be ends the script.")
         self.statement(_CREATE_STOP)
         self.statement(_CREATE_TRIGGER)
+        self.statement(_ENABLE_TRIGGER)
         relations = ", ".join(sorted(one.table.name.quoted for one in written))
         self.statement(
             f"LOCK TABLE {relations} IN SHARE ROW EXCLUSIVE MODE", why="Others may read, and write when this has ended."

@@ -194,6 +194,15 @@ class TestConflict:
         with pytest.raises(exceptions.RollbackConflict):
             export(scratch_database, point)
 
+    @pytest.mark.only("postgresql")
+    def test_stops_a_script_that_bypasses_triggers(self, scratch_database, settings):
+        settings.CLEANUP_TRIGGERS = "bypass"
+        script = export(scratch_database, clean(scratch_database, tree(scratch_database, "A, A(moved.pdf)")))
+        assert "session_replication_role = 'replica'" in script
+        execute(scratch_database, CONFLICTS["changed"])
+        with pytest.raises(ScriptFailedError, match=r"Conflict in public\.files"):
+            run(scratch_database, script)
+
     def test_stops_a_script_whose_table_was_altered(self, scratch_database):
         script = export(scratch_database, clean(scratch_database, tree(scratch_database, "A, A(1)")))
         execute(scratch_database, "ALTER TABLE files RENAME COLUMN folder_id TO box_id")

@@ -44,6 +44,15 @@ SET LOCAL statement_timeout = '0';
 SET LOCAL jit = 'off';
 SET LOCAL search_path = "pg_temp", "public";
 
+-- Foreign keys are checked, even if the role skips them.
+DO $cleanup$
+BEGIN
+    IF current_setting('session_replication_role') = 'replica' AND current_setting('is_superuser') = 'on' THEN
+        SET LOCAL session_replication_role = origin;
+    END IF;
+END
+$cleanup$;
+
 -- What refers to each other comes back one after the other.
 SET CONSTRAINTS ALL DEFERRED;
 
@@ -72,6 +81,8 @@ $cleanup$;
 
 CREATE TRIGGER cleanup_undo_stop BEFORE INSERT ON cleanup_undo
     FOR EACH ROW EXECUTE FUNCTION pg_temp.cleanup_undo_stop();
+
+ALTER TABLE cleanup_undo ENABLE ALWAYS TRIGGER cleanup_undo_stop;
 
 -- Others may read, and write when this has ended.
 LOCK TABLE "public"."files", "public"."folders" IN SHARE ROW EXCLUSIVE MODE;
