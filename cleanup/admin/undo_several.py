@@ -18,7 +18,6 @@ from cleanup.admin.selection import Line, Question, SelectableAdmin
 from cleanup.exceptions import CleanupError, TooLargeToPreview
 from cleanup.models import RollbackPoint
 from cleanup.permissions import Permission
-from cleanup.services.operations import requests
 
 #: Undo records that one confirmation examines.
 MOST = 10
@@ -68,6 +67,8 @@ class UndoableAdmin(SelectableAdmin):
         )
 
     def _line(self, point: RollbackPoint, label: str) -> Line:
+        from cleanup.services.operations import requests  # noqa: PLC0415  # starting must not cost what undoing needs
+
         name = names.name_of(point, label=label)
         alone = self.url("undo_record", point.pk)
         try:
