@@ -193,9 +193,11 @@ def _keyed(method: F, how: Keyed, secrets: Sequence[str]) -> F:
     return cast("F", once)
 
 
-def path_id(name: str, what: str, *, form: str | None = "uuid") -> OpenApiParameter:
-    """Describe an id in the path."""
-    schema = {"type": "string", **({"format": form} if form else {})}
+def path_id(
+    name: str, what: str, *, form: str | None = "uuid", choices: Sequence[str] | None = None
+) -> OpenApiParameter:
+    """Describe an id in the path, perhaps one of some choices."""
+    schema = {"type": "string", **({"format": form} if form else {}), **({"enum": choices} if choices else {})}
     return OpenApiParameter(name, schema, OpenApiParameter.PATH, required=True, description=what)
 
 

@@ -16,6 +16,7 @@ from cleanup.api.views.applications import APPLICATION_ID
 from cleanup.models import NameGroup
 from cleanup.permissions import CLEANING, Permission, to_clean_up, to_plan
 from cleanup.services.operations import requests
+from cleanup.services.repair.kinds import REPAIRABLE
 from cleanup.services.results import ProposedGroup
 from cleanup.services.runs.lifecycle import Options
 
@@ -31,7 +32,7 @@ class Repair(Endpoint):
         {200: StartedRepair, 202: StartedRepair},
         query=input_serializers.CleanupQuery,
         body=input_serializers.RepairBody,
-        parameters=[path_id("code", "The code of the findings.", form=None)],
+        parameters=[path_id("code", "The code of the findings.", form=None, choices=REPAIRABLE)],
         codes=["frozen", "preflight", "no_cluster", "not_found", "not_repairable", "too_many_to_wait"],
         limited=True,
         keyed=Keyed.BY_VERB,
