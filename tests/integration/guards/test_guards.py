@@ -328,14 +328,15 @@ class TestRollback:
             act()
         return caught.value
 
-    @pytest.mark.parametrize("verb", ["point", "skipping", "run", "preview", "preview of run"])
-    def test_is_refused_naming_guard_and_command(self, merged, verb):
-        error = self.refusal(merged, verb)
+    def test_is_refused_naming_guard_and_command(self, merged, subtests):
         number = f"{int(MADE_BY[self.guard][:4]) - 1:04}"
         on = "" if merged == "default" else f" --database {merged}"
-        assert (error.guard, error.exit_status) == (self.guard, 3)
-        assert error.command == f"manage.py migrate cleanup_guards {number}{on}"
-        assert dump(merged, own=True) == self.after
+        for verb in ("point", "skipping", "run", "preview", "preview of run"):
+            with subtests.test(verb):
+                error = self.refusal(merged, verb)
+                assert (error.guard, error.exit_status) == (self.guard, 3)
+                assert error.command == f"manage.py migrate cleanup_guards {number}{on}"
+                assert dump(merged, own=True) == self.after
 
     @pytest.mark.parametrize("verb", ["point", "run"])
     def test_works_exactly_after_lifting(self, merged, verb):
