@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from cleanup import journal
-from cleanup.backends.catalogue import ForeignKey
+from cleanup.backends.catalogue import ForeignKey, Table
 from cleanup.backends.changes import (
     NO_REPLACEMENTS,
     Cell,
@@ -191,19 +191,26 @@ class Reverter:
         """Return what is undone; what a nested root, or what was repaired, held before may name no folder."""
         label, key = target.label, self.schema.key(target.label)
         folders, mapped = self.schema.as_journaled(self.folders), self.tables.mapped
+        table = self.schema.present(label, [*target.columns, *key], self.tables.described)
         identity = (mapped.folder_key.column, *mapped.owner_columns)
+        returned = Returned(self.schema.removal, self.schema.columns(folders.journaled_as), identity)
+        refused = self.schema.by_repair(step) and self._is_refused_by_commit(table, target.columns)
+        is_asked = refused or (must_exist and bool(self.done.conflicts))
         return UndoTarget(
-            self.schema.present(label, [*target.columns, *key], self.tables.described),
+            table,
             target.columns,
             key,
-            must_exist=(
-                (folders, target.folder_columns)
-                if must_exist and self.done.conflicts and target.folder_columns
-                else None
-            ),
-            returned=Returned(self.schema.removal, self.schema.columns(folders.journaled_as), identity),
+            must_exist=(folders, target.folder_columns) if is_asked and target.folder_columns else None,
+            returned=None if refused else returned,
             form=self.schema.format,
             rows=sum(self.written[step, label].get(point, 0) for point in points),
+        )
+
+    def _is_refused_by_commit(self, table: Table, columns: tuple[str, ...]) -> bool:
+        """Return whether only COMMIT would refuse a value that names no folder: then it has to be found before."""
+        return self.backend.one_writer and any(
+            reference.enforced and (reference.table, reference.columns) == (table.name, columns)
+            for reference in self.tables.references.references
         )
 
     def _restore_moved_piecemeal(

@@ -149,7 +149,7 @@ class TestVerbs:
             (["--rollback", UNKNOWN, "--verify"], "--verify and --rollback"),
             (
                 ["--status", "--application", "x"],
-                "--application cannot be used with --status; it works with --dry-run, --cleanup and --verify.",
+                "--application cannot be used with --status; it works with --dry-run, --cleanup, --verify",
             ),
             (["--cleanup", "--skip-conflicts"], "--skip-conflicts cannot be used with --cleanup"),
             (["--check", "--all-results"], "--all-results cannot be used with --check"),

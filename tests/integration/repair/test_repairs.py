@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import pytest
 
 from cleanup import hooks
-from cleanup.exceptions import NotRepairable
+from cleanup.exceptions import NotRepairable, RollbackConflict
 from cleanup.models import RollbackPoint
 from cleanup.services import DatabaseCleanupService
 from cleanup.services.results import RepairReport
@@ -174,6 +174,22 @@ class TestPlace:
         (point,) = RollbackPoint.objects.using(loose).all()
         assert [conflict["code"] for conflict in point.outcome["conflicts"]] == ["in_use"]
         assert not point.exact
+
+
+class TestUnderForeignKeys:
+    def test_what_they_forbid_is_a_conflict_of_the_undo(self, scratch_database):
+        service = DatabaseCleanupService(using=scratch_database)
+        loan = tree(scratch_database, "top:Loan/docs:Docs(a.txt)")
+        change(scratch_database, File, loan["a.txt"], folder=NOWHERE)
+        service.repair("file_of_missing_folder")
+        point = RollbackPoint.objects.using(scratch_database).get().uuid
+        previewed = service.preview_rollback(point)
+        with pytest.raises(RollbackConflict) as refused:
+            service.rollback_cleanup(point)
+        for conflicts in (previewed.conflicts, refused.value.conflicts):  # and so the folder stays in use
+            assert [conflict.code for conflict in conflicts] == ["missing_target", "in_use"]
+        assert previewed.files_restored == 0
+        assert_tree(scratch_database, loan, "top:Loan/{docs:Docs, Recovered(a.txt)}")
 
 
 class TestLeavingAlone:
