@@ -394,6 +394,11 @@ class TestVerify:
         assert "several_roots" in done.out
         assert f"--cleanup --application {loan.application}" in done.out
 
+    def test_says_how_to_see_a_repair(self, database):
+        tree(database, 'Loan/" "')
+        out = run_command(database, "--verify").out
+        assert "See how it would be repaired with: manage.py database_cleanup --repair blank_name --dry-run" in out
+
     def test_of_one_application_looks_at_it_alone(self, database, loan):
         clean = tree(database, "Loan")
         assert run_command(database, "--verify", "--application", clean.application).status == 0
