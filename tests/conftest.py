@@ -9,13 +9,11 @@ DATABASE_URL), and a query on any alias but the one given fails. What exists on 
 `@pytest.mark.only("postgresql")`, or "sqlite". A test that is skipped fails the run.
 
 --one-database-each runs a test on one of the two, and the next one on the other: half the time, for a quick look.
---turn N does so above the engine alone, in what sends no SQL of its own; with the next N, each runs on the other one.
 """
 
 import gc
 import itertools
 import os
-import zlib
 from collections.abc import Iterator
 
 import hypothesis
@@ -42,22 +40,6 @@ hypothesis.settings.register_profile("few", max_examples=50, derandomize=True, d
 hypothesis.settings.register_profile("thorough", max_examples=2000, print_blob=True, **COMMON)
 hypothesis.settings.load_profile("default")
 
-#: What goes through services, models and Django to the databases; all that differs between them is below, and tested on
-#: both in every run.
-ABOVE_THE_ENGINE = (
-    "tests/acceptance/test_extras.py",
-    "tests/integration/admin/",
-    "tests/integration/alerting/",
-    "tests/integration/api/",
-    "tests/integration/automation/",
-    "tests/integration/management/",
-    "tests/integration/monitoring/",
-    "tests/integration/services/",
-    "tests/integration/test_correlation_id.py",
-    "tests/integration/test_permission_rows.py",
-    "tests/integration/test_readme.py",
-)
-
 DATABASE_FIXTURES = ("database", "scratch_database", "blank_database")
 
 _turns = itertools.cycle([0, 1])
@@ -66,7 +48,6 @@ _turns = itertools.cycle([0, 1])
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add our own options."""
     parser.addoption("--one-database-each", action="store_true", help="run each test on one of the two databases")
-    parser.addoption("--turn", type=int, help="run each test above the engine on one database, as this number says")
     parser.addoption(
         "--every-file", action="store_true", help="run all of the engine's tests on the second set of models"
     )
@@ -81,9 +62,6 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     vendors = marker.args if marker else tuple(databases.ALIASES)
     if len(vendors) > 1 and metafunc.config.getoption("one_database_each"):
         vendors = (vendors[next(_turns)],)
-    turn, test = metafunc.config.getoption("turn"), metafunc.definition.nodeid
-    if len(vendors) > 1 and turn is not None and test.startswith(ABOVE_THE_ENGINE):
-        vendors = (vendors[(zlib.crc32(test.encode()) + turn) % 2],)
     for fixture in DATABASE_FIXTURES:
         if fixture in metafunc.fixturenames:
             metafunc.parametrize(fixture, [_on(vendor) for vendor in vendors], indirect=True)
