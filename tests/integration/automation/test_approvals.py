@@ -98,7 +98,7 @@ class TestOutOfTheOrdinary:
         execute(scratch_database, "ALTER TABLE :folders ADD COLUMN colour text")
         (reason,) = due(scratch_database, queue).outcome["reasons"]
         assert (reason["code"], len(reason["changes"])) == ("schema_changed", 1)
-        assert reason["changes"][0].endswith("folders.colour (text) is new")
+        assert reason["changes"][0].lower().endswith("folders.colour (text) is new")
 
 
 class TestApproval:
