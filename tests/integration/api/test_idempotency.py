@@ -16,6 +16,7 @@ from cleanup.services.background import clusters
 from cleanup.services.operations import rollbacks
 from cleanup.services.runs import idempotency
 from tests.integration.api.test_strictness import ROUTES
+from tests.support.model_roles import Folder
 from tests.support.trees import Tree, assert_tree, dump, tree
 
 KEY = {"idempotency_key": "k1"}
@@ -75,6 +76,14 @@ def waiting_for_approval(service: DatabaseCleanupService, loan: Tree) -> int:
     return schedule.runs.create(due_at=datetime.now(UTC), status="waiting").pk
 
 
+def alike(service: DatabaseCleanupService, loan: Tree) -> str:
+    return tree(service.using, "Loan/{Docs(1), docs(1)}").application
+
+
+def folder_alike(service: DatabaseCleanupService) -> str:
+    return str(Folder.objects.using(service.using).get(name="docs").pk)
+
+
 def nothing(service: DatabaseCleanupService, loan: Tree) -> str:
     return loan.application
 
@@ -98,6 +107,12 @@ REQUESTS = {
     "POST rollback-points": ("rollback-points", {"application_id": ...}, nothing),
     "POST rollback-points/{rollback_id}/rollback": ("rollback-points/{}/rollback", {}, cleaned),
     "POST applications/{application_id}/cleanup": ("applications/{}/cleanup", {}, nothing),
+    "POST applications/{application_id}/names": (
+        "applications/{}/names",
+        {"folder_id": folder_alike, "decision": "dismissed"},
+        alike,
+    ),
+    "POST repair/{code}": ("repair/names_alike", {}, alike),
     "POST alerts/{alert_id}/acknowledge": ("alerts/{}/acknowledge", None, alert),
     "POST service/start": ("service/start", None, nothing),
     "POST service/stop": ("service/stop", None, nothing),
@@ -116,8 +131,14 @@ REQUESTS = {
 def prepared(operation: str, caller, service, loan) -> tuple[str, str, dict | None]:
     path, body, make = REQUESTS[operation]
     found = caller.post("tokens").json()["token_id"] if make is None else make(service, loan)
-    body = {name: str(loan.application) if value is ... else value for name, value in body.items()} if body else body
+    body = {name: filled(value, service, loan) for name, value in body.items()} if body else body
     return operation.partition(" ")[0], path.format(found), body
+
+
+def filled(value: object, service: DatabaseCleanupService, loan: Tree) -> object:
+    if value is ...:
+        return str(loan.application)
+    return value(service) if callable(value) else value
 
 
 def document(response) -> object:
@@ -171,11 +192,15 @@ def everything(caller, service, loan) -> list[tuple[str, str, dict | None]]:
     """Return a request to every route; a run and its point are there, and of much else nothing."""
     report = service.cleanup_all_duplicate_folders(applications=[loan.application])
     ids = {cleaned: report.results[0].rollback_id, nothing: loan.application, hold: loan.application}
+    ids |= {alike: loan.application, alert: 1, waiting_for_approval: 1}
     requests = []
     for operation, (path, body, make) in REQUESTS.items():
-        whole = {name: str(loan.application) if value is ... else value for name, value in (body or {}).items()}
+        whole = {
+            name: str(loan.application) if value is ... or callable(value) else value
+            for name, value in (body or {}).items()
+        }
         requests.append((operation.partition(" ")[0], path.format(ids.get(make, report.run_id)), body and whole))
-    return [(method, path.replace(f"alerts/{report.run_id}", "alerts/1"), body) for method, path, body in requests]
+    return requests
 
 
 def own_rows(using: str) -> dict:
