@@ -517,7 +517,7 @@ def codenames(holder: User | Group) -> list[str]:
 class TestRenames:
     """A database of the version before the renames is migrated, and back again: rows stay where and what they are."""
 
-    BEFORE = "0020_undone_points"
+    BEFORE, AFTER = "0020_undone_points", "0031_control_to_freezeswitch"
 
     @pytest.fixture
     def released(self, blank_database) -> str:
@@ -603,7 +603,7 @@ class TestRenames:
 
     def test_write_no_table_anew(self, released):
         before = sorted(stored(released))
-        migrate(released, "cleanup")
+        migrate(released, "cleanup", self.AFTER)
         assert sorted(stored(released)) == before
 
     def test_leave_the_tables_that_a_new_database_has(self, released):
