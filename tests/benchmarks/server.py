@@ -111,6 +111,7 @@ class Stage:
         others = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend' AND datname <> 'postgres'"
         while self._admin.execute(others).fetchone() != (0,):
             time.sleep(0.05)
+        time.sleep(0.5)  # a session is gone from the list before its process has ended, and counts
         ((directory,),) = self._admin.execute("SELECT current_setting('data_directory')").fetchall()
         postmaster = Path(directory, "postmaster.pid").read_text(encoding="utf-8").split()[0]
         fields = Path(f"/proc/{postmaster}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
