@@ -1,6 +1,6 @@
 """Scheduled cleanups that wait for approval: as Decisions shows them, and the two answers, each asked about first."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from django.contrib import messages
@@ -36,7 +36,13 @@ class ApprovalPages(Pages):
         """Begin the cleanup; ask first."""
         row = self._row(request, waiting_id)
         if request.method == "POST":
-            return self._approved(request, row)
+            decide = AutomatedCleanupService(using=access.database()).approve_scheduled_run
+            begun = self._answer(request, decide, row, approved_by=request.user.get_username())
+            if begun is None:
+                return redirect(self.url("decisions"))
+            access.log(request, row.schedule, gettext_noop("Approved a scheduled cleanup."))
+            messages.success(request, _("The cleanup was approved and begins."))
+            return redirect(self.url("run_change", begun.run_id))
         question = Question(
             title=_("Approve this cleanup?"),
             sentence=totals(row.outcome),
@@ -53,7 +59,11 @@ class ApprovalPages(Pages):
         """End what waits without beginning it; ask first."""
         row = self._row(request, waiting_id)
         if request.method == "POST":
-            return self._declined(request, row)
+            decide = AutomatedCleanupService(using=access.database()).decline_scheduled_run
+            if self._answer(request, decide, row, declined_by=request.user.get_username()):
+                access.log(request, row.schedule, gettext_noop("Declined a scheduled cleanup."))
+                messages.success(request, _("The cleanup was declined. Nothing was changed."))
+            return redirect(self.url("decisions"))
         question = Question(
             title=_("Decline this cleanup?"),
             sentence=totals(row.outcome),
@@ -69,23 +79,9 @@ class ApprovalPages(Pages):
         access.require_permission(request, to_run_schedule(row.schedule_id, most=row.schedule.max_applications))
         return row
 
-    def _approved(self, request: HttpRequest, row: ScheduledRun) -> HttpResponse:
-        by, reason = request.user.get_username(), request.POST.get("reason", "")
-        service = AutomatedCleanupService(using=access.database())
-        begun = access.attempt(request, lambda: service.approve_scheduled_run(row.pk, approved_by=by, reason=reason))
-        if begun is None:
-            return redirect(self.url("decisions"))
-        access.log(request, row.schedule, gettext_noop("Approved a scheduled cleanup."))
-        messages.success(request, _("The cleanup was approved and begins."))
-        return redirect(self.url("run_change", begun.run_id))
-
-    def _declined(self, request: HttpRequest, row: ScheduledRun) -> HttpResponse:
-        by, reason = request.user.get_username(), request.POST.get("reason", "")
-        service = AutomatedCleanupService(using=access.database())
-        if access.attempt(request, lambda: service.decline_scheduled_run(row.pk, declined_by=by, reason=reason)):
-            access.log(request, row.schedule, gettext_noop("Declined a scheduled cleanup."))
-            messages.success(request, _("The cleanup was declined. Nothing was changed."))
-        return redirect(self.url("decisions"))
+    def _answer(self, request: HttpRequest, decide: Callable[..., ScheduledRun], row: ScheduledRun, **by: str) -> Any:
+        """Have the service decide, for the reason that was given; return the row, or None if it refuses."""
+        return access.attempt(request, lambda: decide(row.pk, reason=request.POST.get("reason", ""), **by))
 
 
 def waiting(site: str) -> list[dict[str, Any]]:

@@ -49,7 +49,7 @@ def summary(duplicates: Mapping[date, int], *, days: int) -> str:
 
 
 def readout(of: date, value: int | None, *, runs: int, folders: int) -> str:
-    """Tell what is known of a day."""
+    """Describe what is known about a day."""
     ran = cleanups(runs, folders) if runs else ""
     if value is None:
         found = _("%(day)s: not checked.") % {"day": day(of)}

@@ -260,7 +260,7 @@ def prepared(row: PreparedPreview) -> str:
 
 
 def outlined(found: Preview) -> str:
-    """Say what is not drawn; empty if everything is."""
+    """Return in a sentence what is not drawn; empty if everything is."""
     text = ngettext(
         "%(number)s folder is not drawn: nothing happens to it, or it is one of too many.",
         "%(number)s folders are not drawn: nothing happens to them, or they are too many.",

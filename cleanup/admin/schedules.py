@@ -271,7 +271,7 @@ class ScheduleAdmin(ReadOnlyAdmin):
         return self.time(row.started_at), badges.badge(_LEVELS.get(row.status, "unknown"), words), self._outcome(row)
 
     def _outcome(self, row: ScheduledRun) -> SafeString | str:
-        """Say what came of it, with a link to the details."""
+        """Return the outcome in words, with a link to the details."""
         if row.reason:
             return stored_texts.shown(row.reason)
         if row.run is not None:

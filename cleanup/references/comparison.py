@@ -14,21 +14,18 @@ def facts(references: ReferenceMap) -> dict[str, str]:
     return found
 
 
-def changed_facts(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
-    """Name what is new, gone or different, in order."""
-    return _compare(before, after)
-
-
 def changes(before: ReferenceMap, after: ReferenceMap) -> list[str]:
     """Name the references, tables, columns, keys and triggers that are new, gone or different, in order."""
-    found = _compare(_references(before), _references(after))
-    found += _compare({f"table {name}": "" for name in before.tables}, {f"table {name}": "" for name in after.tables})
+    found = changed_facts(_references(before), _references(after))
+    old, new = ({f"table {name}": "" for name in references.tables} for references in (before, after))
+    found += changed_facts(old, new)
     for name in sorted(before.tables.keys() & after.tables.keys()):
-        found += _compare(dict(_facts(before.tables[name])), dict(_facts(after.tables[name])))
+        found += changed_facts(dict(_facts(before.tables[name])), dict(_facts(after.tables[name])))
     return found
 
 
-def _compare(old: Mapping[str, str], new: Mapping[str, str]) -> list[str]:
+def changed_facts(old: Mapping[str, str], new: Mapping[str, str]) -> list[str]:
+    """Name what is new, gone or different, in order."""
     found = []
     for about in sorted(old.keys() | new.keys()):
         if about not in old:

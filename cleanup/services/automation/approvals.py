@@ -17,7 +17,7 @@ from typing import Any
 from django.db import transaction
 from django.db.models.functions import Now
 
-from cleanup import conf, queries
+from cleanup import conf
 from cleanup.exceptions import NotWaiting, UnknownObject
 from cleanup.models import Schedule, ScheduledRun
 from cleanup.references import schema_changes
@@ -91,11 +91,6 @@ def reasons(schedule: Schedule, *, plan: CleanupReport, duplicates: int, now: di
 def remember(schedule: Schedule, now: dict[str, Any]) -> None:
     """Record the circumstances of a cleanup that is started or planned for people to see."""
     Schedule.objects.using(schedule._state.db).filter(pk=schedule.pk).update(circumstances=now)
-
-
-def count_duplicates(*, using: str) -> int:
-    """Return the number of applications that have duplicates."""
-    return queries.count_affected(using=using)
 
 
 def expire(schedule: Schedule, *, using: str) -> None:

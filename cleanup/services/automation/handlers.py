@@ -11,6 +11,7 @@ from typing import Any
 from django.db.models import Q
 from django.db.models.functions import Now
 
+from cleanup import queries
 from cleanup.exceptions import Busy, Frozen
 from cleanup.models import ConsistencyCheck, JobLease, PreparedPreview, Run, Schedule, ScheduledRun, Verification
 from cleanup.phrases import with_reason
@@ -111,7 +112,7 @@ def scheduled(lease: HeldLease) -> None:
 def _clean(row: ScheduledRun, *, using: str) -> dict[str, Any]:
     """Start a cleanup run, or plan it: the first one, and one that has to be approved. Return what to store."""
     schedule, options = row.schedule, Options(max_applications=row.schedule.max_applications)
-    circumstances, duplicates = approvals.circumstances(using=using), approvals.count_duplicates(using=using)
+    circumstances, duplicates = approvals.circumstances(using=using), queries.count_affected(using=using)
     outcome: dict[str, Any] = {"duplicate_applications": duplicates}
     is_first = schedule.dry_run_first and schedule.planned_at is None
     if is_first or not row.started_by:

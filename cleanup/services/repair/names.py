@@ -1,6 +1,6 @@
 """Names that differ only in case, Unicode form or blanks: proposed in groups, decided by people, merged as a repair.
 
-Only what somebody has approved is merged, with the names that were shown: if another one has come since, the group is
+Only what a person has approved is merged, with the names that were shown: if another one has come since, the group is
 proposed again. A group that was dismissed is no finding.
 """
 

@@ -4,7 +4,7 @@ A task runs inside the worker's transaction and opens none; what it returns is r
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, Protocol, Self
 from uuid import UUID
@@ -17,7 +17,7 @@ from cleanup.exceptions import StalePlan
 from cleanup.models import Result, Run, SnapshotSchema
 from cleanup.references import ReferenceMap, schema_changes
 from cleanup.services.concurrency.pipeline import ALONE, PipelineSlot
-from cleanup.services.merging.apply import Merger
+from cleanup.services.merging.apply import Merger, Point
 from cleanup.services.merging.decisions import Inclusion, MergeDecision
 from cleanup.services.merging.examine import Examiner
 from cleanup.services.merging.targets import Targets
@@ -153,8 +153,7 @@ class CleanupTask:
             using=self.targets.using,
             within=unpinned,
         )
-        point_ids = {application: point.id for application, point in points.items()}
-        return [Outcome.of_merge(result, point=point_ids.get(result.application_id)) for result in results]
+        return _outcomes(results, points)
 
 
 class RepairTask:
@@ -190,14 +189,19 @@ class RepairTask:
         )
         if self.repairer.code == LATE:  # the folders that rows named were removed before
             results = [replace(result, folders_removed=0, child_folders_merged=0) for result in results]
-        point_ids = {application: point.id for application, point in points.items()}
-        return [Outcome.of_merge(result, point=point_ids.get(result.application_id)) for result in results]
+        return _outcomes(results, points)
 
     def _worklist(self, rows: Sequence[Claimed]) -> dict[str, list[str]]:
         """Return the applications of the rows, each with those of the findings that it takes in."""
         stored = Result.objects.using(self.targets.using).filter(pk__in=[row.pk for row in rows])
         details = dict(stored.values_list("pk", "details"))
         return {row.application_key: details[row.pk].get("sources", [row.application_key]) for row in rows}
+
+
+def _outcomes(results: Iterable[FolderCleanupResult], points: Mapping[str, Point]) -> list[Outcome]:
+    """Return what is recorded of applications, with the points of those that have one."""
+    point_ids = {application: point.id for application, point in points.items()}
+    return [Outcome.of_merge(result, point=point_ids.get(result.application_id)) for result in results]
 
 
 class RollbackTask:
