@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         CheckReport,
         Conflict,
         Copy,
+        EndedRun,
         FolderCleanupResult,
         HandedOver,
         LastCheck,
@@ -336,7 +337,17 @@ def show_status(to: Console, status: StatusReport) -> None:
     show_service(to, status)
     statistics = status.statistics
     last = statistics.last_run_time
+    _show_latest_runs(to, status.latest_runs)
     _show_mapping(to, {**statistics.as_json(), "last_run_time": last and as_time(last)}, title="Statistics")
+
+
+def _show_latest_runs(to: Console, runs: Sequence[EndedRun]) -> None:
+    """Show the runs that ended, with the ids by which they are rolled back or resumed."""
+    rows = Rows("Ended", "Run", "Kind", "State", "#Applications", title="Latest runs")
+    for run in runs:
+        rows.add(as_time(run.ended_at), str(run.run_id), run.kind, run.status, run.total_applications)
+    if runs:
+        rows.show(to)
 
 
 def _show_handed_over(to: Console, entry: HandedOver) -> None:

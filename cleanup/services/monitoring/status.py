@@ -12,12 +12,14 @@ from cleanup.models import AutomationState, FreezeSwitch, Heartbeat, Result, Run
 from cleanup.services import origin
 from cleanup.services.integrity import freshness
 from cleanup.services.integrity.queued_checks import handed_over
-from cleanup.services.results import ActiveRun, RestoredCopy, ScheduleStatus, Statistics, StatusReport
+from cleanup.services.results import ActiveRun, EndedRun, RestoredCopy, ScheduleStatus, Statistics, StatusReport
 from cleanup.services.runs.lifecycle import worker_is_gone
 from cleanup.services.runs.signs_of_life import silence_of
 
 #: Claimed applications that are read, to determine whether a worker is processing the run.
 MOST_HELD = 1000
+#: Ended runs that a status names.
+LATEST_RUNS = 5
 
 
 def status(*, using: str) -> StatusReport:
@@ -27,6 +29,7 @@ def status(*, using: str) -> StatusReport:
     acts = bool(service["started"]) and copied is None
     schedules = list(Schedule.objects.using(using).annotate(now=Now()))
     known = freshness.latest(using=using, every=freshness.period(schedules, started=bool(service["started"])))
+    active_run, latest_runs = _runs(using)
     return StatusReport(
         running=bool(acts and service["fresh"]),
         started=bool(service["started"]),
@@ -38,7 +41,8 @@ def status(*, using: str) -> StatusReport:
         last_check=None if known is None else known.reported(),
         schedules=_schedules(schedules, started=acts),
         statistics=_statistics(using),
-        active_run=_active_run(using),
+        active_run=active_run,
+        latest_runs=latest_runs,
         handed_over=handed_over(using=using),
     )
 
@@ -152,18 +156,33 @@ def _statistics(using: str) -> Statistics:
     )
 
 
-def _active_run(using: str) -> ActiveRun | None:
-    """Return the active cleanup run, and the workers that hold a part of it, in the same query."""
+def _runs(using: str) -> tuple[ActiveRun | None, tuple[EndedRun, ...]]:
+    """Return the active cleanup run and the runs that ended last, in one query with the active one's workers."""
+    runs = Run.objects.using(using)
+    ended = runs.exclude(ended_at=None).order_by("-ended_at").values("pk")[:LATEST_RUNS]
     held = Q(results__status=Result.Status.IN_PROGRESS, results__lease_expires_at__gt=Now())
     rows: list[Any] = list(
-        Run.objects.using(using)
-        .exclusive_cleanup()
+        (runs.exclusive_cleanup() | runs.filter(pk__in=ended))
         .annotate(held=FilteredRelation("results", condition=held))
         .annotate(worker=F("held__worker"), now=Now())
-        .order_by("-created_at")[:MOST_HELD]
+        .order_by(F("ended_at").desc(nulls_last=True))[:MOST_HELD]
     )
-    if not rows:
-        return None
-    worked = any(row.worker and not worker_is_gone(row.worker) for row in rows)
-    silence = silence_of(rows[0], now=rows[0].now, worked=worked, using=using)
-    return progress_of(rows[0], worked=worked, silence=silence)
+    latest = tuple(_ended(row) for row in rows if row.ended_at is not None)
+    active = [row for row in rows if row.is_active]
+    if not active:
+        return None, latest
+    worked = any(row.worker and not worker_is_gone(row.worker) for row in active)
+    silence = silence_of(active[0], now=active[0].now, worked=worked, using=using)
+    return progress_of(active[0], worked=worked, silence=silence), latest
+
+
+def _ended(run: Any) -> EndedRun:
+    return EndedRun(
+        run_id=run.pk,
+        kind=run.kind,
+        status=run.status,
+        status_reason=run.status_reason,
+        total_applications=run.total_applications,
+        started_at=run.started_at,
+        ended_at=run.ended_at,
+    )

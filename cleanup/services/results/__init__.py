@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from cleanup.services.results.rollback import Conflict, Copy, NotRestored, RollbackData, RollbackResult, UndoScript
     from cleanup.services.results.status import (
         ActiveRun,
+        EndedRun,
         HandedOver,
         LastCheck,
         RestoredCopy,
@@ -78,7 +79,16 @@ else:
         purge=("PurgeReport", "PurgedHistory"),
         requests=("Enqueued", "FolderSurvivor", "FreezeSwitch"),
         rollback=("Conflict", "Copy", "NotRestored", "RollbackData", "RollbackResult", "UndoScript"),
-        status=("ActiveRun", "HandedOver", "LastCheck", "RestoredCopy", "ScheduleStatus", "Statistics", "StatusReport"),
+        status=(
+            "ActiveRun",
+            "EndedRun",
+            "HandedOver",
+            "LastCheck",
+            "RestoredCopy",
+            "ScheduleStatus",
+            "Statistics",
+            "StatusReport",
+        ),
         verification=("FindingReport", "VerificationReport"),
     )
 
@@ -95,6 +105,7 @@ __all__ = [
     "Copy",
     "Document",
     "DuplicateApplication",
+    "EndedRun",
     "Enqueued",
     "Estimate",
     "Fate",

@@ -90,6 +90,20 @@ class ActiveRun(Document):
 
 
 @dataclass(frozen=True, slots=True)
+class EndedRun(Document):
+    """A run that has ended, or was stopped."""
+
+    run_id: UUID
+    kind: str
+    """``cleanup``, ``rollback`` or ``repair``."""
+    status: str
+    status_reason: str
+    total_applications: int
+    started_at: datetime | None
+    ended_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class HandedOver(Document):
     """A check or verification that is queued for a cluster, or was done by one."""
 
@@ -124,5 +138,7 @@ class StatusReport(Document):
     """By name."""
     statistics: Statistics
     active_run: ActiveRun | None
+    latest_runs: tuple[EndedRun, ...]
+    """The runs that ended last, the latest first."""
     handed_over: tuple[HandedOver, ...]
     """Queued checks and verifications, and the latest result of each kind."""

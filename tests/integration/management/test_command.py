@@ -421,6 +421,19 @@ class TestStatus:
         document = run_command(database, "--status", "--json").json
         assert {"running", "frozen", "schedules", "statistics", "active_run"} <= set(document)
 
+    def test_names_the_latest_runs_to_roll_back(self, database, cleaned):
+        undo = DatabaseCleanupService(using=database).rollback_cleanup(cleaned.run_id).run_id
+        done = run_command(database, "--status", "--json").json["latest_runs"]
+        assert [(run["run_id"], run["kind"], run["status"]) for run in done] == [
+            (str(undo), "rollback", "completed"),
+            (str(cleaned.run_id), "cleanup", "completed"),
+        ]
+        assert str(cleaned.run_id) in run_command(database, "--status").out
+
+    def test_leaves_active_runs_out_of_the_latest(self, database, cleaned):
+        Run.objects.using(database).update(status="paused", ended_at=None)
+        assert run_command(database, "--status", "--json").json["latest_runs"] == []
+
     def test_tells_of_a_run_that_nobody_works_on(self, database, cleaned):
         Run.objects.using(database).update(status="paused", status_reason="lunch")
         out = run_command(database, "--status").out
