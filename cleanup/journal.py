@@ -43,9 +43,7 @@ from typing import Any, Literal, NamedTuple
 
 from cleanup.backends import Database
 from cleanup.backends.catalogue import Column, Table, TableName
-from cleanup.backends.changes import (
-    Cell,
-)
+from cleanup.backends.changes import Cell, Replaced
 from cleanup.backends.references import ListReference
 from cleanup.backends.retyping import alterations
 from cleanup.backends.tree_columns import ClosureTable, TreeColumns
@@ -227,6 +225,24 @@ def _written_by_hook(step: Step, folders: str) -> list[Any]:
         depth = [step.kept.depth] if step.kind == "moved" else list(step.kept.columns)
         return [str(step.kept.table), depth, []]
     return [folders, [step.watched] if step.kept is None else list(step.kept.columns), []]
+
+
+def moves(*, using: str, points: Sequence[int], step: int) -> dict[int, list[Replaced]]:
+    """Return the rows that a step of the current format moved, by the snapshot row that describes them."""
+    snapshots = SnapshotRow.objects.using(using).filter(point__in=points, step=step, kind=SnapshotRow.Kind.MOVED)
+    return {
+        row.pk: [
+            Replaced(row.point_id, key, tuple(change["from"]), tuple(change["to"]))
+            for change in json.loads(row.changes or "[]")
+            for key in zip(*change["keys"], strict=True)
+        ]
+        for row in snapshots.order_by("pk")
+    }
+
+
+def forget(*, using: str, snapshots: Iterable[int]) -> None:
+    """Delete snapshot rows, whose contents are written in another way."""
+    SnapshotRow.objects.using(using).filter(pk__in=list(snapshots)).delete()
 
 
 class JournaledRow(NamedTuple):

@@ -2,12 +2,18 @@
 
 A ready hook computes, and what differs is written and journaled by one statement. A hook of the host's own writes by
 itself: the folders' columns that it may keep are compared before and after. What it writes elsewhere is not known.
+
+Note [Hooks called again]. If folders arrive late, the hooks are called for a point under which they have written
+before. An undo gives each row of a step one old value, so what they write now is joined to what they wrote then: from
+what a cell held before the merge to what it holds now. If others changed a cell in between, that is what the entry
+expects to find, and so the undo reports a conflict, as it would have without the second call.
 """
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 from cleanup import journal
+from cleanup.backends.catalogue import Table
 from cleanup.backends.changes import Cell, Keys, Replaced
 from cleanup.backends.tree_columns import ClosureTable, FolderColumns
 from cleanup.hooks import ready
@@ -51,6 +57,42 @@ class JournaledHooks:
         after = self._cells(list(watched), points) if watched else {}
         for column, number in watched.items():
             self._journal(number, column, _differing(before[column], after[column], points))
+
+    def call_again(self, points: Mapping[str, int]) -> None:
+        """Call the hooks for points that have been written; see Note [Hooks called again]."""
+        moved = [step for step in self.steps if step.kind == "moved"]
+        before = {step.number: self._journaled_rows(step, points) for step in moved}
+        self.call(points)
+        for step in moved:
+            if before[step.number]:
+                self._join(step, before[step.number], self._journaled_rows(step, points))
+
+    def _journaled_rows(self, step: journal.Step, points: Mapping[str, int]) -> dict[int, list[Replaced]]:
+        """Return the rows that a step has changed, by the snapshot row that describes them."""
+        return journal.moves(using=self.targets.using, points=sorted(set(points.values())), step=step.number)
+
+    def _join(
+        self, step: journal.Step, before: Mapping[int, Sequence[Replaced]], now: Mapping[int, Sequence[Replaced]]
+    ) -> None:
+        first = {(row.point, row.key): row for rows in before.values() for row in rows}
+        again = [row for snapshot in now.keys() - before.keys() for row in now[snapshot]]
+        if not any((row.point, row.key) in first for row in again):
+            return
+        for row in again:
+            old = first.get((row.point, row.key), row)
+            changed_between = old is not row and old.news != row.olds
+            first[row.point, row.key] = row._replace(olds=old.olds, news=row.olds if changed_between else row.news)
+        joined = [row for row in first.values() if row.olds != row.news]
+        journal.forget(using=self.targets.using, snapshots=now)
+        if joined:
+            table, columns = self._written(step)
+            self.backend.merging.journal_cells(table, journal.row_key(table), columns, joined, step=step.number)
+
+    def _written(self, step: journal.Step) -> tuple[Table, tuple[str, ...]]:
+        """Return the table and the columns in which a step changes cells."""
+        if isinstance(step.kept, ClosureTable):
+            return self.targets.references.tables[step.kept.table], (step.kept.depth or "",)
+        return self.folders, (step.watched,) if step.kept is None else step.kept.columns
 
     def _keep(self, step: int, columns: FolderColumns, points: Mapping[str, int]) -> None:
         rows = [change.at(points[change.application]) for change in self._trees.changes(columns, list(points))]

@@ -129,12 +129,26 @@ class Groups:
         for group in groups:
             label = group.reader.schema.label(self.references.folders.name)
             applications = group.applications
-            repaired = [(step, name) for step, name in group.written if group.reader.schema.by_repair(step)]
-            for step, name in repaired:
-                if name == label:
-                    for row in group.reader.rows(label, points=group.point_ids, step=step):
+            for step, name in group.written:
+                if name == label and (points := self._repaired(group, step, label)):
+                    for row in group.reader.rows(label, points=points, step=step):
                         folders[applications[row.point]].add(key.text(self.tables.backend.cells.cell_text(row.key[0])))
         return folders
+
+    def _repaired(self, group: Group, step: int, label: str) -> list[int]:
+        """Return the points whose folders a step of a repair moved.
+
+        That is one of its own or, where no folder was removed with it, one that late arrivals went along with.
+        """
+        schema = group.reader.schema
+        if schema.by_repair(step):
+            return group.point_ids
+        removed = group.written.get((schema.removal, label), {})
+        return [
+            point.id
+            for point in group.points
+            if point.kind == RollbackPoint.Kind.REPAIR and point.id not in removed and schema.points_at_folders(step)
+        ]
 
     # Undoing.
 

@@ -2,38 +2,41 @@
 
 Without a foreign key, an INSERT that was open before the merge's lock and is committed after its DELETE leaves a row
 that points at a removed folder. Such rows are moved to where the folder went and journaled under the point that removed
-it, so that undoing the point takes them back with the rest.
+it, so that undoing the point takes them back with the rest. If folders are among them, the tree hooks are called.
 """
 
+import logging
 from collections import Counter
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Collection, Sequence
 from functools import partial
 from typing import NamedTuple
 
-from django.db import DataError, IntegrityError
-from django.db.models import F
+from django.db.models import F, Max
 
 from cleanup import backends, journal
-from cleanup.backends.catalogue import Table
+from cleanup.backends.catalogue import Table, TableName
 from cleanup.backends.changes import RowCount, Target, ValueChange, ValueChanges
 from cleanup.backends.pinning import batch
 from cleanup.backends.references import ListReference
-from cleanup.exceptions import CountMismatch, SchemaChanged
+from cleanup.backends.tree_columns import ClosureTable
+from cleanup.exceptions import CountMismatch, ProofFailed, SchemaChanged
 from cleanup.folder_tables import folder_tables
 from cleanup.models import Hold, RemovedFolder, Result, RollbackPoint, Run
+from cleanup.queries import applications_of
 from cleanup.references import Reference, ReferenceMap, schema_changes
 from cleanup.references.key_types import respelled
 from cleanup.retry_limits import SCHEMA_READS
 from cleanup.services.concurrency.retry import retry_lock_conflicts
+from cleanup.services.errors import classify
 from cleanup.services.merging.forwarding import Forwarding
+from cleanup.services.merging.targets import Targets
+from cleanup.services.merging.tree_hooks import JournaledHooks
 from cleanup.services.runs import totals
+
+logger = logging.getLogger(__name__)
 
 #: Removed folders examined in one transaction.
 PAGE = 2000
-
-#: Errors that are caused by a row's own values.
-DATA_ERRORS = (DataError, IntegrityError, CountMismatch)
 
 
 class Removed(NamedTuple):
@@ -71,6 +74,10 @@ class LateArrivals:
         ]
         self.steps = [(number, found) for number, found in self.steps if found]
         self.arrays = [(step.number, step.array) for step in journal.steps_of(references) if step.array is not None]
+        self.hooks = JournaledHooks(
+            Targets(using=self.using, references=references),
+            [step for step in journal.steps_of(references) if step.by_hook],
+        )
 
     def sweep(self, *, run: Run | None = None) -> Counter[str]:
         """Re-point the late arrivals of a run's removed folders, or of all; return rows moved by table.
@@ -102,11 +109,25 @@ class LateArrivals:
     def _move_page(self, page: Sequence[Removed], moved: Counter[str]) -> None:
         try:
             moved += retry_lock_conflicts(partial(self._move_together, page), using=self.using)
-        except DATA_ERRORS:
-            # For example, one of them collides with a unique key. It stays where it is, and is a finding.
+        except Exception as error:
+            if not _stays(error):
+                raise
             for row in page:
-                with suppress(*DATA_ERRORS):
-                    moved += self._move_together([row])
+                self._move_alone(row, moved)
+
+    def _move_alone(self, row: Removed, moved: Counter[str]) -> None:
+        """Move what has arrived in one folder, or leave it there, as a finding."""
+        try:
+            moved += self._move_together([row])
+        except Exception as error:
+            if not _stays(error):
+                raise
+            logger.warning(
+                "what has arrived in removed folder %s stays there: %s",
+                row.folder,
+                classify(error).message,
+                extra={"event": "late_arrival_stays"},
+            )
 
     def _move_together(self, page: Sequence[Removed]) -> Counter[str]:
         moved: Counter[str] = Counter()
@@ -119,25 +140,32 @@ class LateArrivals:
     def _written(self) -> list[Table]:
         names = {reference.table for _, references in self.steps for reference in references}
         names |= {one.table for _, one in self.arrays}
+        if self.hooks:
+            names |= self._trees
         return [self.references.tables[name] for name in sorted(names)]
 
     def _page(self, run: Run | None, after: int) -> list[Removed]:
-        removed = RemovedFolder.objects.using(self.using).filter(
-            pk__gt=after,
-            point__status=RollbackPoint.Status.LIVE,
-            point__kind=RollbackPoint.Kind.CLEANUP,
-            point__schema=self._schema,
-        )
+        removed = RemovedFolder.objects.using(self.using).filter(pk__gt=after, **self._current("point__"))
         if run is not None:
             removed = removed.filter(point__run=run)
         columns = ("pk", "folder_key", "survivor_key", "point_id", "point__application_key")
         return list(map(Removed._make, removed.order_by("pk").values_list(*columns)[:PAGE]))
 
+    def _current(self, prefix: str) -> dict[str, str]:
+        """Return what selects the points of merges whose steps are the current ones."""
+        return {
+            f"{prefix}status": RollbackPoint.Status.LIVE,
+            f"{prefix}kind": RollbackPoint.Kind.CLEANUP,
+            f"{prefix}schema": self._schema,
+        }
+
     def _move(self, page: Sequence[Removed]) -> list[RowCount]:
         # One statement for all tables: hardly ever has a row arrived.
-        if not self._have_arrived(page):
+        arrived = self._arrived(page)
+        if not arrived:
             return []
         settled = self._settled(page)
+        points = self._points_of_trees(settled, self._folders_among(arrived)) if self.hooks else {}
         moved: list[RowCount] = []
         for number, references in self.steps:
             if targets := self._targets(references, settled):
@@ -145,6 +173,8 @@ class LateArrivals:
         for number, one in self.arrays:
             if targets := self._array_targets(one, settled):
                 moved += self.backend.lists.move(targets, step=number)
+        if points and self._folders_among(moved):
+            self.hooks.call_again(points)
         for counted in moved:
             files = counted.rows if counted.table == self.references.file_table else 0
             Result.objects.using(self.using).filter(point=counted.point, run__kind=Run.Kind.CLEANUP).update(
@@ -155,12 +185,43 @@ class LateArrivals:
             totals.recount(using=self.using, run=run)
         return moved
 
-    def _have_arrived(self, page: Sequence[Removed]) -> bool:
-        """Return whether a row points at one of the folders, wherever that went."""
+    def _arrived(self, page: Sequence[Removed]) -> list[RowCount]:
+        """Count the rows that point at one of the folders, wherever that went."""
         pairs = [(row.point, row.folder, row.survivor) for row in page]
         targets = self._targets([reference for _, references in self.steps for reference in references], pairs)
         lists = [target for _, one in self.arrays for target in self._array_targets(one, pairs)]
-        return bool(self.backend.reading.count_rows(targets) or (lists and self.backend.lists.count_rows(lists)))
+        return [*self.backend.reading.count_rows(targets), *(self.backend.lists.count_rows(lists) if lists else ())]
+
+    @property
+    def _trees(self) -> set[TableName]:
+        """The tables that make the trees which the hooks describe."""
+        closures = (kept.table for kept in self.references.tree_columns if isinstance(kept, ClosureTable))
+        return {self.references.folders.name, *closures}
+
+    def _folders_among(self, counted: Sequence[RowCount]) -> set[int]:
+        """Return the points under which folders move, or what describes their trees."""
+        return {one.point for one in counted if one.table in self._trees}
+
+    def _points_of_trees(self, settled: Sequence[tuple[int, str, str]], points: Collection[int]) -> dict[str, int]:
+        """Lock the trees in which folders have arrived; return the points that journal what hooks write in each.
+
+        That is the latest of its application, which is undone first.
+        """
+        ends = {end: point for point, _, end in settled if point in points}
+        owners = applications_of(using=self.using, folders=sorted(ends))
+        if not owners:
+            return {}
+        list(self.backend.reading.read_parents(self.tables, sorted(set(owners.values())), lock=True))
+        points_of = RollbackPoint.objects.using(self.using).filter(**self._current(""))
+        latest = dict(
+            points_of.filter(application_key__in=set(owners.values()))
+            .values_list("application_key")
+            .annotate(Max("id"))
+            .order_by()
+        )
+        for end, application in owners.items():
+            latest[application] = max(latest.get(application, 0), ends[end])
+        return latest
 
     def _settled(self, page: Sequence[Removed]) -> list[tuple[int, str, str]]:
         """Return (point, removed, final survivor) for folders that are still gone, without those on hold."""
@@ -202,3 +263,8 @@ class LateArrivals:
             return [(self.backend.cells.key_cell(key, removed), self.backend.cells.key_cell(key, survivor))]
         ways = respelled(key, self.references.folder_key, removed, survivor)
         return [(self.backend.cells.text_cell(old), self.backend.cells.text_cell(new)) for old, new in ways]
+
+
+def _stays(error: Exception) -> bool:
+    """Return whether a row stays where it is: it collides with a unique key, or a tree hook has no place for it."""
+    return isinstance(error, CountMismatch | ProofFailed) or classify(error).kind == "data"
