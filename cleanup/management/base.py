@@ -27,6 +27,7 @@ from cleanup.management.database_url import location
 from cleanup.management.errors import Failure, failure_of, interrupted_run
 from cleanup.management.log_lines import kept_off_terminals
 from cleanup.management.terminal import RunProgress, console, say
+from cleanup.manual import reference_to
 from cleanup.services.errors import RUN_AT_WORK
 from cleanup.text_safety import safe
 
@@ -178,7 +179,9 @@ class ShellCommand(BaseCommand):
         if isinstance(cause, Declined):  # which is not an error
             say(self.err, message)
             sys.exit(failure.exit_status)
-        raise CommandError(message, returncode=failure.exit_status) from cause
+        raise CommandError(
+            f"{message} {reference_to(failure.code)}".rstrip(), returncode=failure.exit_status
+        ) from cause
 
     def _end_unread(self, error: OSError) -> NoReturn:
         """End when the report could not be written: a closed pipe, a full disk. Say where to find what a run did."""

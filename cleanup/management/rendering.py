@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from cleanup import conf
 from cleanup.management.terminal import Rows, counted, say
+from cleanup.manual import reference_to
 from cleanup.models import Result
 from cleanup.phrases import as_time, with_reason
 from cleanup.services.merging.suggested_policies import setting_of as collision_setting
@@ -462,6 +463,8 @@ def show_preflight(to: Console, preflight: PreflightReport) -> None:
             say(to, title, style="bold")
         for problem in problems:
             say(to, f"  {safe(f'{problem.code}: {problem.message}')}", style=style)
+    if preflight.problems or preflight.warnings:
+        say(to, reference_to("preflight"))
     if preflight.ok:
         say(to, "Yes: a cleanup can run.", style=GOOD)
     else:

@@ -17,7 +17,7 @@ from django.core.management import BaseCommand, call_command, load_command_class
 from django.db import connections
 from django.dispatch import Signal
 
-from cleanup import conf, exceptions
+from cleanup import conf, exceptions, manual
 from cleanup import signals as signals_of_cleanup
 from cleanup.backends.finding_kinds import CODES
 from cleanup.services import DatabaseCleanupService, results
@@ -25,6 +25,9 @@ from tests import ROOT
 from tests.support import databases, psql
 from tests.support.manual import CHAPTERS, MANUAL, README, anchors, blocks, missing, section
 from tests.support.trees import Tree, execute, fetch, is_postgresql, new_key, raw, tree
+
+KINDS_OF_ERRORS = [kind for kind in vars(exceptions).values() if isinstance(kind, type)]
+CODES_OF_ERRORS = {kind.code for kind in KINDS_OF_ERRORS if issubclass(kind, exceptions.CleanupError)}
 
 
 def sources(*patterns: str) -> str:
@@ -87,9 +90,7 @@ class TestEverythingStandsInIt:
         assert missing(signals, section("Signals")) == []
 
     def test_every_error_code(self):
-        kinds = [kind for kind in vars(exceptions).values() if isinstance(kind, type)]
-        codes = {kind.code for kind in kinds if issubclass(kind, exceptions.CleanupError)}
-        assert missing(codes - {"error", "refused", "application"}, section("The service")) == []
+        assert missing(CODES_OF_ERRORS - {"error", "refused", "application"}, section("The service")) == []
 
     def test_every_method_of_the_service(self):
         methods = [name for name in dir(DatabaseCleanupService) if not name.startswith("_")]
@@ -119,6 +120,12 @@ class TestChapters:
             target = (ROOT / page).parent / file if file else ROOT / page
             assert target.is_file(), link
             assert not anchor or anchor in anchors(target.read_text(encoding="utf-8")), link
+
+    @pytest.mark.parametrize("code", manual.SECTIONS)
+    def test_explain_what_errors_refer_to(self, code):
+        chapter, _, anchor = manual.SECTIONS[code].partition("#")
+        assert code in CODES_OF_ERRORS
+        assert anchor in anchors(CHAPTERS[chapter])
 
     def test_have_no_title_twice(self):
         titles = [title for text in CHAPTERS.values() for title in re.findall(r"^## (.*)$", text, re.MULTILINE)]

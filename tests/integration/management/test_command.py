@@ -464,6 +464,7 @@ class TestPreflight:
         loan = tree(scratch_database, MESS)
         done = run_command(scratch_database, "--cleanup", "--no-input")
         assert (done.status, "deleted_at" in done.err) == (3, True)
+        assert "See the manual (cleanup/docs/references.md#references-and-refusals)." in done.err
         assert_tree(scratch_database, loan, MESS)
 
 
