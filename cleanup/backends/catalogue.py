@@ -235,6 +235,8 @@ class PlacedColumn:
     """The current role may read it."""
     bytes: int | None = None
     """Size of the table; None: not known."""
+    compound: bool = False
+    """Its values, or the elements of its arrays, are made of others: a row type, or a range type of the host's own."""
     rowid: bool = True
     """On SQLite: the table has one."""
 

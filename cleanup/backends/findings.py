@@ -142,7 +142,7 @@ class FindingSql(FolderSql):
              LIMIT 1
             """,
             column=column,
-            folder=folder,
+            folder=self.as_recorded(folder),
         ).text
 
     def dangling(self, reference: Reference, references: References, *, application: str | None) -> list[Query]:
@@ -184,7 +184,7 @@ class FindingSql(FolderSql):
         removed: str | Query = ""
         if application is not None:
             removed = Query(
-                f"AND {target} IN (SELECT r.folder_key FROM cleanup_removedfolder AS r"
+                f"AND {self.as_recorded(target)} IN (SELECT r.folder_key FROM cleanup_removedfolder AS r"
                 f" JOIN cleanup_rollbackpoint AS p ON p.id = r.point_id"
                 f" WHERE p.application_key = %(application)s AND p.status = 'live')",
                 {"application": application},
@@ -273,7 +273,7 @@ class FindingSql(FolderSql):
     def was_removed(self, target: str) -> str:
         """Test whether a live rollback point removed the folder whose key, as the product spells it, is given."""
         return (
-            f"{target} IN (SELECT r.folder_key FROM cleanup_removedfolder AS r"
+            f"{self.as_recorded(target)} IN (SELECT r.folder_key FROM cleanup_removedfolder AS r"
             f" JOIN cleanup_rollbackpoint AS p ON p.id = r.point_id WHERE p.status = 'live')"
         )
 
@@ -295,9 +295,9 @@ class FindingSql(FolderSql):
         if target is None:
             return Query("1 = 0")
         column = reference.columns[reference.folder_columns.index(key.column)]
-        value = "r.folder_key"
+        target, value = self.as_recorded(target), "r.folder_key"
         if not reference.spelled and reference.condition is None:  # so that an index on the column serves
-            target, value = f"x.{quote(column)}", self.value(key, value)
+            target, value = f"x.{quote(column)}", self.removed_key()
         outside: str | Query = ""
         owners = {
             references.folders.name: "" if self.derived else self.owner,

@@ -135,6 +135,14 @@ class FolderSql(ForestSql):
         """Turn a key in the product's spelling into what the key column holds."""
         raise NotImplementedError
 
+    def removed_key(self) -> str:
+        """Turn a ``folder_key`` of ``cleanup_removedfolder AS r`` into what the key column holds."""
+        return self.value(self.tables.folder_key, "r.folder_key")
+
+    def as_recorded(self, target: str) -> str:
+        """Compare a folder's key, as the product spells it, with ``folder_key`` of ``cleanup_removedfolder``."""
+        return target
+
     def trimmed(self, expression: str) -> str:
         """Cut white space from both ends of a text, without parameters."""
         raise NotImplementedError
@@ -633,7 +641,7 @@ class FolderSql(ForestSql):
              ORDER BY 1, 2
              LIMIT 1
             """,
-            removed=self.value(key, "r.folder_key"),
+            removed=self.removed_key(),
             of_points=self.numbered("r.point_id", points),
             folder=self.text(key, "b.folder"),
         )

@@ -51,7 +51,7 @@ class MisplacedSql:
             """,
             own=sql.own,
             survivor=sql.value(tables.folder_key, "r.survivor_key"),
-            removed=sql.value(tables.folder_key, "r.folder_key"),
+            removed=sql.removed_key(),
             of_points=sql.numbered("r.point_id", points),
             misplaced=joined("\nUNION ALL\n", misplaced),
         )

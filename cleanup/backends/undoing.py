@@ -192,7 +192,7 @@ class Undoing(Room, ABC):
         pairs = list(zip(foreign_key.columns, foreign_key.target_columns, strict=True))
         among = ""
         if foreign_key.target == images.table.name and {other for _, other in pairs} <= set(images.columns):
-            among = f"AND {self._not_among_images(pairs)}"
+            among = f"AND {self._not_among_images(images.table, pairs)}"
         return block(
             """
             SELECT 'missing_target', i.__point, i.__key, {names}
@@ -278,7 +278,7 @@ class Undoing(Room, ABC):
                 differs=self._differs(images),
                 row_key=self._row_key(images),
                 belongs=structure.belongs,
-                is_extra=self._not_among_images([(column, column) for column in images.key], row="t"),
+                is_extra=self._not_among_images(table, [(column, column) for column in images.key], row="t"),
             ).bind(limit=limit)
         )
         (point,) = images.points
@@ -356,8 +356,11 @@ class Undoing(Room, ABC):
         """Return the comparison of a part of the unique key in image ``i`` and in the ``other`` row."""
 
     @abstractmethod
-    def _not_among_images(self, pairs: Sequence[tuple[str, str]], *, row: str = "i") -> str:
-        """Return the test that no image has, in the second column of each pair, what ``row`` has in the first."""
+    def _not_among_images(self, table: Table, pairs: Sequence[tuple[str, str]], *, row: str = "i") -> str:
+        """Return the test that no image has, in the second column of each pair, what ``row`` has in the first.
+
+        ``table``: that of the images and of the row.
+        """
 
 
 def require_all(table: Table, found: int, expected: int | None) -> None:

@@ -14,7 +14,7 @@ from cleanup.references.key_types import Kind, kind_of
 #: A value is a key or, if it is text, may contain keys; a list or a document contains any number of them.
 Form = Literal["value", "list", "document", "bytes"]
 
-_DOCUMENTS = frozenset({"json", "jsonb", "xml", "hstore"})
+_DOCUMENTS = frozenset({"json", "jsonb", "xml", "hstore", "ltree"})
 #: Types that SQLite stores as given, and that mean something else to hosts.
 _NO_TEXTS = frozenset(
     {"date", "datetime", "timestamp", "time", "bool", "boolean", "numeric", "decimal", "number", "money"}
@@ -43,7 +43,7 @@ def holders(columns: Iterable[PlacedColumn], key: KeyColumn) -> Iterator[Holder]
     kinds = _kinds(key)
     for placed in columns:
         base = placed.base.lower().partition("(")[0].rpartition(".")[2].strip()
-        if base in _DOCUMENTS:
+        if base in _DOCUMENTS or placed.compound:
             if "uuid" in kinds or not isinstance(key.field, models.IntegerField):
                 yield Holder(placed, "text", "document")
         elif base in _BYTES:

@@ -15,7 +15,7 @@ from cleanup.backends.catalogue import Column, Table
 from cleanup.backends.query import quoted
 from cleanup.references.key_storage import KeyStorage
 from cleanup.references.key_types import ignores_case, spelled_type
-from cleanup.references.mapped_types import MappedTypes
+from cleanup.references.mapped_types import MappedTypes, collated_otherwise
 from cleanup.references.problem import Problem
 from cleanup.references.problems import ORDINARY, described_kind
 from cleanup.references.survey import Survey
@@ -55,6 +55,18 @@ class KeyChecks:
         }
         by_class = backends.database(using=self.survey.using).storage_classes
         yield from MappedTypes(self.survey.tables, self.survey.found, spelled, by_class=by_class).problems()
+        yield from self._collations_of_references()
+
+    def _collations_of_references(self) -> Iterator[Problem]:
+        """Report references of unmapped columns that have another collation than what they name."""
+        found, mapped = self.survey.found, self.survey.mapped_columns()
+        for reference in found.references:
+            table = found.tables[reference.table]
+            for name, of_folder in zip(reference.columns, reference.folder_columns, strict=True):
+                key = found.folders.column(of_folder)
+                problem = collated_otherwise(table, table.column(name), target=found.folders.name, key=key)
+                if problem is not None and (table.name, name) not in mapped:
+                    yield problem
 
     def folder_key(self) -> Iterator[Problem]:
         """Report a folder table whose key is not unique, or is not compared byte by byte. See Note [Shared keys]."""
@@ -105,6 +117,15 @@ class KeyChecks:
                     f"{folders.name}.{key.name} is compared by a collation of its own ({unique.parts[0]}): a reference "
                     f"may spell a key in another way, and would be missed. Give the column a binary collation.",
                 )
+        if key.collation and self._is_nondeterministic(folders, key):
+            yield Problem(
+                "collation",
+                str(folders.name),
+                key.name,
+                f"{folders.name}.{key.name} has the collation {key.collation}, which treats different texts as equal: "
+                f"a reference may spell a key in another way, and an undo could not restore that. Give the column, "
+                f"and those that reference it, a deterministic collation.",
+            )
         if ignores_case(key):
             yield Problem(
                 "collation",
@@ -114,6 +135,10 @@ class KeyChecks:
                 f"a key in another way, and an undo could not restore that. Make the column, and those that "
                 f"reference it, of type text.",
             )
+
+    def _is_nondeterministic(self, table: Table, column: Column) -> bool:
+        server = backends.database(using=self.survey.using).server
+        return server.collation(table.name, column.name).deterministic is False
 
     def _making_unique(self, table: Table, column: Column) -> str:
         """Return how to keep a column unique, as the end of the sentence that nothing does."""

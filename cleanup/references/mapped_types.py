@@ -49,6 +49,21 @@ def cannot_hold(table: Table, column: Column, *, target: TableName, key: Column)
     )
 
 
+def collated_otherwise(table: Table, column: Column, *, target: TableName, key: Column) -> Problem | None:
+    """Report a column of another collation than the key that it names, so that no statement can compare the two."""
+    if not column.collation or not key.collation or column.collation == key.collation:
+        return None
+    return Problem(
+        CODE,
+        str(table.name),
+        column.name,
+        f"{table.name}.{column.name} has the collation {column.collation}, and names rows of {target}, whose key "
+        f"{key.name} has the collation {key.collation}: PostgreSQL does not compare the two unless a query says how. "
+        f"Give it the collation of the key: ALTER TABLE {table.name.quoted} ALTER COLUMN {quoted(column.name)} TYPE "
+        f"{column.type} COLLATE {key.collation};",
+    )
+
+
 def are_unlike(references: ReferenceMap) -> bool:
     """Return whether a mapped column is of a type that cannot be compared, so that the rows cannot be queried."""
     return any(problem.code == CODE for problem in references.problems)
@@ -105,7 +120,10 @@ class MappedTypes:
             column, target_key = self._column(table, name), self._column(target, key.column)
             of_file = table == found.files and target == found.folders
             if not self._names(column, target_key, key, of_file=of_file):
-                yield cannot_hold(table, column, target=target.name, key=target_key)
+                if can_be(target_key, key) or column.stored_type != target_key.stored_type:
+                    yield cannot_hold(table, column, target=target.name, key=target_key)
+            elif problem := collated_otherwise(table, column, target=target.name, key=target_key):
+                yield problem
 
     def _column(self, table: Table, name: str) -> Column:
         return table.column(self.spelled.get((table.name, name), name))

@@ -9,6 +9,7 @@ from cleanup.models import Run
 from cleanup.references.discovery import discover
 from cleanup.services import DatabaseCleanupService
 from cleanup.services.runs import late_arrivals, pacing
+from tests.hostapp.models import OWN_MODELS, Case, Document, Section
 from tests.support.trees import dump, execute, fetch, is_postgresql, key_type, raw, tree
 
 
@@ -146,6 +147,39 @@ class TestTextKeys:
         execute(scratch_database, "INSERT INTO memo VALUES (1, 'bbbb')")
         DatabaseCleanupService(using=scratch_database).consolidate_duplicate_folders("one")
         assert fetch(scratch_database, "SELECT folder FROM memo") == [("bbbb",)]
+
+    @pytest.mark.only("postgresql")
+    def test_of_a_collation_of_their_own_come_back(self, scratch_database, text_keys, settings):
+        settings.CLEANUP_EXTRA_REFERENCES = ["memo.drawer"]
+        key = 'text COLLATE "POSIX"'
+        text_keys(scratch_database, key=key, reference=key)
+        execute(scratch_database, f"CREATE TABLE memo (id integer PRIMARY KEY, drawer {key})")
+        fill(scratch_database, "aa", "bb", sheets=[("1", "bb")])
+        execute(scratch_database, "INSERT INTO memo VALUES (1, 'bb')")
+        before = dump(scratch_database)
+        service = DatabaseCleanupService(using=scratch_database)
+        point = service.consolidate_duplicate_folders("one").rollback_id
+        assert fetch(scratch_database, "SELECT drawer FROM memo") == [("aa",)]
+        assert service.verify_cleanup_integrity("one")["verification_passed"]
+        assert service.rollback_cleanup(point).exact
+        assert dump(scratch_database) == before
+
+    @pytest.mark.only("postgresql")
+    @pytest.mark.parametrize("table", ["sheet", "memo"])
+    def test_of_another_collation_than_what_names_them_stop_the_run(self, scratch_database, text_keys, table):
+        """PostgreSQL compares two collations of columns only where a query says by which."""
+        key = 'text COLLATE "POSIX"'
+        other = 'text COLLATE "C"'
+        text_keys(scratch_database, key=key, reference=other if table == "sheet" else key)
+        columns = f"id integer PRIMARY KEY, drawer_id {other if table == 'memo' else key} REFERENCES drawer (id)"
+        execute(scratch_database, f"CREATE TABLE memo ({columns})")
+        fill(scratch_database, "aa", "bb")
+        with pytest.raises(exceptions.PreflightFailed) as caught:
+            DatabaseCleanupService(using=scratch_database).consolidate_duplicate_folders("one")
+        (problem,) = caught.value.data["problems"]
+        assert (problem.code, problem.table, problem.column) == ("mapped_type", f"public.{table}", "drawer_id")
+        execute(scratch_database, problem.message.partition("Give it the collation of the key: ")[2])
+        assert DatabaseCleanupService(using=scratch_database).consolidate_duplicate_folders("one").folders_removed == 1
 
     def test_in_short_columns_come_back(self, scratch_database, text_keys):
         text_keys(scratch_database, key="varchar(10)", reference="varchar(10)")
@@ -287,3 +321,32 @@ class TestLateArrival:
         monkeypatch.setattr(late_arrivals.LateArrivals, "sweep", sweep)
         report = DatabaseCleanupService(using=scratch_database).cleanup_all_duplicate_folders()
         assert report.status == Run.Status.COMPLETED
+
+
+@pytest.mark.only("sqlite")
+def test_numbers_that_columns_of_text_name_come_back(scratch_database, settings):
+    """SQLite finds the number 7 by the text '7', because it compares them as the key's column would hold them."""
+    for name, value in OWN_MODELS.items():
+        setattr(settings, name, value)
+    execute(scratch_database, "DROP TABLE hostapp_document")
+    execute(scratch_database, "DROP TABLE hostapp_section")
+    execute(
+        scratch_database,
+        "CREATE TABLE hostapp_section (id integer PRIMARY KEY, title text NOT NULL,"
+        " above_id text REFERENCES hostapp_section (id), case_id integer, made_at datetime)",
+    )
+    execute(
+        scratch_database,
+        "CREATE TABLE hostapp_document (id integer PRIMARY KEY, title text NOT NULL,"
+        " section_id text REFERENCES hostapp_section (id), case_id integer)",
+    )
+    case = Case.objects.using(scratch_database).create()
+    for key, above, title in ((1, None, "A"), (2, None, "A"), (3, 1, "B"), (4, 2, "B")):
+        Section.objects.using(scratch_database).create(pk=key, above_id=above, title=title, case=case)
+    Document.objects.using(scratch_database).create(pk=1, section_id=4, title="x.pdf", case=case)
+    before = dump(scratch_database)
+    service = DatabaseCleanupService(using=scratch_database)
+    result = service.consolidate_duplicate_folders(case.pk)
+    assert (result.folders_removed, result.files_moved) == (2, 1)
+    assert service.rollback_cleanup(result.rollback_id).exact
+    assert dump(scratch_database) == before

@@ -283,14 +283,15 @@ WITH RECURSIVE domains AS (
 )
 SELECT c.schema, c.name, a.attname::text, format_type(a.atttypid, a.atttypmod), a.attnotnull,
        a.attgenerated <> '', a.attidentity <> '' OR coalesce(pg_get_expr(d.adbin, d.adrelid) LIKE 'nextval(%%', false),
-       format_type(CASE WHEN t.typcategory = 'A' THEN coalesce(e.base, t.typelem) ELSE t.oid END, NULL),
-       t.typcategory = 'A', coalesce(c.key = a.attnum, false),
-       c.usage AND has_column_privilege(c.oid, a.attnum, 'SELECT'), c.bytes
+       format_type(v.oid, NULL), t.typcategory = 'A', coalesce(c.key = a.attnum, false),
+       c.usage AND has_column_privilege(c.oid, a.attnum, 'SELECT'), c.bytes,
+       v.typtype = 'c' OR v.typtype IN ('r', 'm') AND v.typnamespace <> 'pg_catalog'::regnamespace
   FROM tables c
   JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
   LEFT JOIN behind b ON b.declared = a.atttypid
   JOIN pg_type t ON t.oid = coalesce(b.base, a.atttypid)
   LEFT JOIN behind e ON e.declared = t.typelem
+  JOIN pg_type v ON v.oid = CASE WHEN t.typcategory = 'A' THEN coalesce(e.base, t.typelem) ELSE t.oid END
   LEFT JOIN pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum
  -- The server's own tables have most of the columns; an array keeps them from being searched first.
  WHERE a.attrelid = ANY(ARRAY(SELECT oid FROM tables))

@@ -21,6 +21,14 @@ class FolderSql(folders.FolderSql):
     def value(self, key: KeyColumn, expression: str) -> str:
         return f"{expression}::text::{key.field.rel_db_type(self.session.connection)}"
 
+    def removed_key(self) -> str:
+        key = self.tables.folder_key
+        # That column has a collation of its own, as the host's may have, and two that differ cannot be compared.
+        return self.value(key, "textin(textout(r.folder_key))") if is_text(key) else super().removed_key()
+
+    def as_recorded(self, target: str) -> str:
+        return self.bytewise(target) if is_text(self.tables.folder_key) else target
+
     def among(self, key: KeyColumn, expression: str, among: Sequence[str]) -> Query:
         array = f"%(keys)s::text[]::{key.field.rel_db_type(self.session.connection)}[]"
         return Query(f"{expression} = ANY({array})", {"keys": list(among)})

@@ -61,7 +61,7 @@ class ProbeSql(probes.ProbeSql):
             # Searching texts is expensive, so only some of many rows are searched, and none too short for a UUID.
             searched = f"length({value}) >= 32 AND (cell <= 100 OR cell %% 4 = 0)"
         elif column.form in {"list", "document"}:
-            token, split = "part", f""", regexp_split_to_table({value}, '[][{{}},:"[:space:]]+') AS part"""
+            token, split = "part", f""", regexp_split_to_table({value}, '[][(){{}},:"[:space:]]+') AS part"""
             searched = "part <> '' AND part <> 'NULL'"
         return block(
             "SELECT {number}, {place}, cell, {token}, {amid} FROM s{number}{split} WHERE {searched}",

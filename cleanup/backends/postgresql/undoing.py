@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from cleanup.backends import undoing
-from cleanup.backends.catalogue import ForeignKey, UniqueKey
+from cleanup.backends.catalogue import ForeignKey, Table, UniqueKey
 from cleanup.backends.changes import (
     Cell,
     Images,
@@ -304,7 +304,7 @@ class Undoing(undoing.Undoing):
     def _equal(self, unique: UniqueKey, place: int) -> str:
         return f"i.__part_{place} {'=' if unique.nulls_distinct else 'IS NOT DISTINCT FROM'} other.__part_{place}"
 
-    def _not_among_images(self, pairs: Sequence[tuple[str, str]], *, row: str = "i") -> str:
+    def _not_among_images(self, table: Table, pairs: Sequence[tuple[str, str]], *, row: str = "i") -> str:
         there = " AND ".join(f"f.{quote(other)} = {row}.{quote(own)}" for own, other in pairs)
         return f"NOT EXISTS (SELECT FROM images AS f WHERE {there})"
 

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 
 from cleanup.backends import undoing
-from cleanup.backends.catalogue import ForeignKey, UniqueKey
+from cleanup.backends.catalogue import ForeignKey, Table, UniqueKey
 from cleanup.backends.changes import (
     Cell,
     Images,
@@ -14,6 +14,7 @@ from cleanup.backends.changes import (
     UndoTarget,
 )
 from cleanup.backends.query import Query, block, joined, label, quote
+from cleanup.backends.sqlite.catalogue import affinity
 from cleanup.backends.sqlite.cells import applied, as_json, collation, decoded, encoded, json_array, member
 from cleanup.backends.sqlite.session import Session, referencing_first
 from cleanup.backends.sqlite.targets import same_key
@@ -283,8 +284,14 @@ class Undoing(undoing.Undoing):
     def _equal(self, unique: UniqueKey, place: int) -> str:
         return f"other.__part_{place} = i.__part_{place} COLLATE {collation(unique.parts[place])}"
 
-    def _not_among_images(self, pairs: Sequence[tuple[str, str]], *, row: str = "i") -> str:
-        owns = ", ".join(f"{row}.{quote(own)}" for own, _ in pairs)
+    def _not_among_images(self, table: Table, pairs: Sequence[tuple[str, str]], *, row: str = "i") -> str:
+        # A column of a CTE has no affinity, so that a text '7' would not find the number 7 as a foreign key does.
+        owns = ", ".join(
+            f"{row}.{quote(own)}"
+            if affinity(table.column(own).type) == affinity(table.column(other).type)
+            else applied(f"{row}.{quote(own)}", table.column(other).type)
+            for own, other in pairs
+        )
         return f"({owns}) NOT IN (SELECT {', '.join(quote(other) for _, other in pairs)} FROM images)"
 
 

@@ -138,6 +138,36 @@ class TestADocument:
         settings.CLEANUP_EXTRA_REFERENCES = [entry]
         assert suspected(scratch_database) == []
 
+    @pytest.mark.only("postgresql")
+    @pytest.mark.parametrize(
+        ("column", "value"),
+        [
+            ("place", "ROW(%s, 1)::place"),
+            ("place[]", "ARRAY[ROW(%s, 1)::place]"),
+            ("shelf", "ROW(%s, 1)::place"),
+            ("drawers", "drawers(%s, %s, '[]')"),
+            ("several_drawers", "several_drawers(drawers(%s, %s, '[]'))"),
+        ],
+    )
+    def test_of_a_type_made_of_others_is_suspect(self, scratch_database, folder, column, value):
+        key = key_type(scratch_database, Folder)
+        execute(scratch_database, f"CREATE TYPE place AS (folder {key}, position integer)")
+        execute(scratch_database, "CREATE DOMAIN shelf AS place")
+        execute(
+            scratch_database, f"CREATE TYPE drawers AS RANGE (subtype = {key}, multirange_type_name = several_drawers)"
+        )
+        execute(scratch_database, f"CREATE TABLE prefs (id integer PRIMARY KEY, watched {column})")
+        execute(scratch_database, f"INSERT INTO prefs VALUES (1, {value})", *[folder] * value.count("%s"))
+        assert suspected(scratch_database) == ["prefs.watched"]
+        assert "CLEANUP_EXTRA_REFERENCES" not in message(scratch_database, "suspected")
+
+    @pytest.mark.only("postgresql")
+    def test_of_labels_is_suspect(self, scratch_database, folder):
+        execute(scratch_database, "CREATE EXTENSION ltree")
+        execute(scratch_database, "CREATE TABLE acl (id integer PRIMARY KEY, place ltree)")
+        execute(scratch_database, "INSERT INTO acl VALUES (1, %s)", f"top.{folder.replace('-', '')}")
+        assert suspected(scratch_database) == ["acl.place"]
+
     def test_of_prose_is_a_warning(self, scratch_database, folder):
         execute(scratch_database, "CREATE TABLE log (id integer PRIMARY KEY, line text)")
         execute(scratch_database, "INSERT INTO log VALUES (1, %s)", f"Opened https://host/folders/{folder}/.")
