@@ -11,6 +11,7 @@ DATABASE_URL), and a query on any alias but the one given fails. What exists on 
 --one-database-each runs a test on one of the two, and the next one on the other: half the time, for a quick look.
 """
 
+import contextlib
 import gc
 import itertools
 import os
@@ -89,14 +90,17 @@ def pytest_collection_finish() -> None:
 
 
 @pytest.fixture(scope="session")
-def django_db_setup(django_db_setup, django_db_blocker) -> None:
+def django_db_setup(django_db_setup, django_db_blocker) -> Iterator[None]:
     """Lift the guards, for nearly all tests make duplicates, and note how the test databases look then."""
-    with django_db_blocker.unblock():
+    with django_db_blocker.unblock(), contextlib.ExitStack() as stack:
         for alias in connections:
             connection = connections[alias]
             if connection.settings_dict["NAME"] == connection.creation._get_test_db_name():
                 call_command("migrate", "cleanup_guards", "zero", database=alias, verbosity=0)
                 databases.remember(alias)
+                stack.enter_context(databases.template_of(alias))
+        with django_db_blocker.block():
+            yield
 
 
 def _return_to_start(test_case: TransactionTestCase) -> None:
@@ -104,6 +108,7 @@ def _return_to_start(test_case: TransactionTestCase) -> None:
     for alias in test_case._databases_names(include_mirrors=False):
         databases.wipe(alias)
         databases.assert_schema_unchanged(alias)
+        databases.keep_session(alias)
 
 
 TransactionTestCase._fixture_teardown = _return_to_start

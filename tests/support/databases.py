@@ -2,15 +2,22 @@
 
 An alias keeps its name whatever database stands behind it: a copy or a blank one is swapped in for one test. The
 shared database's schema never changes; a test that leaves something behind in it is the one that fails.
+
+A session of PostgreSQL reads the catalogue anew, which takes longer than most statements of a test. So the shared
+database's session is not ended with each test, but made like a new one, and copies are made of a template that no one
+ever visits.
 """
 
 import contextlib
 import itertools
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import quote
 
+import psycopg
 from django.db import connections, transaction
+from psycopg.pq import TransactionStatus
 
 from tests import pgserver
 
@@ -41,6 +48,10 @@ Rows = dict[str, list[tuple]]
 _schemas: dict[str, frozenset[str]] = {}
 _initial_rows: dict[str, Rows] = {}
 _numbers = itertools.count(1)
+#: By the alias, the shared database's name, and its copy without visitors.
+_templates: dict[str, tuple[str, str]] = {}
+#: By the database's name.
+_kept_sessions: dict[str, psycopg.Connection] = {}
 
 
 def schema(using: str) -> frozenset[str]:
@@ -56,6 +67,23 @@ def remember(using: str) -> None:
     """Note how the freshly migrated database looks, for `wipe` to return to."""
     _schemas[using] = schema(using)
     _initial_rows[using] = rows(using)
+
+
+@contextlib.contextmanager
+def template_of(using: str) -> Iterator[None]:
+    """Keep a copy of the freshly migrated database, to make scratch databases of."""
+    connection = connections[using]
+    name = connection.settings_dict["NAME"]
+    template = _copy(using)
+    _templates[using] = name, template
+    if connection.vendor == "postgresql":
+        connection.get_new_connection = _or_kept(connection.get_new_connection)
+    try:
+        yield
+    finally:
+        del _templates[using]
+        _end_session(name)
+        _drop(using, template)
 
 
 def rows(using: str) -> Rows:
@@ -126,12 +154,45 @@ def assert_schema_unchanged(using: str) -> None:
     )
 
 
+def keep_session(using: str) -> None:
+    """Part with the connection, and let the next one be the same session, with nothing left of what was done in it."""
+    connection = connections[using]
+    session = connection.connection
+    if isinstance(session, psycopg.Connection) and session.info.transaction_status == TransactionStatus.IDLE:
+        with contextlib.suppress(psycopg.Error):
+            session.execute("DISCARD ALL")
+            _end_session(connection.settings_dict["NAME"])
+            _kept_sessions[connection.settings_dict["NAME"]] = session
+            connection.connection = None
+    connection.close()
+
+
+def _or_kept(get_new_connection: Callable[[dict], psycopg.Connection]) -> Callable[[dict], psycopg.Connection]:
+    def get_kept_or_new_connection(parameters: dict) -> psycopg.Connection:
+        session = _kept_sessions.pop(parameters.get("dbname", ""), None)
+        if session is not None:
+            with contextlib.suppress(psycopg.Error):  # a test may have ended all sessions
+                session.execute("SELECT 1")
+                return session
+            session.close()
+        return get_new_connection(parameters)
+
+    return get_kept_or_new_connection
+
+
+def _end_session(name: str) -> None:
+    if (session := _kept_sessions.pop(name, None)) is not None:
+        session.close()
+
+
 @contextlib.contextmanager
 def scratch_copy(using: str) -> Iterator[None]:
-    """Put a copy of the database behind the alias, which works as the original does."""
+    """Put a copy of the database behind the alias, which works as the original does; of the shared one, as migrated."""
     from cleanup.services import origin  # the apps are not loaded yet where this module is
 
-    with restored_copy(using):
+    shared, template = _templates.get(using, ("", ""))
+    of_template = connections[using].settings_dict["NAME"] == shared
+    with swapped_in(using, name=_copy(using, template=template if of_template else "")):
         if "cleanup_automationstate" in connections[using].introspection.table_names():
             origin.adopt(using=using, by="")
         yield
@@ -140,15 +201,22 @@ def scratch_copy(using: str) -> Iterator[None]:
 @contextlib.contextmanager
 def restored_copy(using: str) -> Iterator[None]:
     """Put a copy of the migrated database behind the alias, rows and all, that has not been adopted."""
+    with swapped_in(using, name=_copy(using)):
+        yield
+
+
+def _copy(using: str, *, template: str = "") -> str:
+    """Copy the database behind the alias as it is, or a template; return the copy's name."""
     connection = connections[using]
-    if connection.vendor == "sqlite":
-        name = _sqlite_name()
+    if connection.vendor == "postgresql":
+        return _create_postgresql_database(using, template=template or connection.settings_dict["NAME"])
+    name = _sqlite_name()
+    if template:
+        shutil.copyfile(template, name)
+    else:
         with connection.cursor() as cursor:
             cursor.execute("VACUUM INTO %s", [name])
-    else:
-        name = _create_postgresql_database(using, template=connection.settings_dict["NAME"])
-    with swapped_in(using, name=name):
-        yield
+    return name
 
 
 @contextlib.contextmanager
@@ -197,7 +265,9 @@ def _create_postgresql_database(using: str, *, template: str) -> str:
     name = f"{connection.settings_dict['NAME']}_{next(_numbers)}"
     # Copying files takes half of what writing each page to the log takes; before PostgreSQL 15 there was no choice.
     quickly = "STRATEGY file_copy" if connection.pg_version >= 150000 else ""
-    connection.close()  # a template must have no visitors
+    if template == connection.settings_dict["NAME"]:
+        connection.close()  # a template must have no visitors
+        _end_session(template)
     with connection._nodb_cursor() as cursor:
         cursor.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
         cursor.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}" {quickly}')
@@ -218,7 +288,7 @@ def swapped_in(using: str, *, name: str) -> Iterator[None]:
     # This one dictionary serves the connections of all threads.
     parameters = connection.settings_dict
     usual = parameters["NAME"]
-    connection.close()
+    keep_session(using)
     parameters["NAME"] = name
     try:
         yield
@@ -226,9 +296,15 @@ def swapped_in(using: str, *, name: str) -> Iterator[None]:
         connection.close()
         parameters["NAME"] = usual
         _forget_content_types()
-        if connection.vendor == "sqlite":
-            for suffix in ("", "-wal", "-shm", "-journal"):
-                Path(f"{name}{suffix}").unlink(missing_ok=True)
-        else:
-            with connection._nodb_cursor() as cursor:
-                cursor.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+        _drop(using, name)
+
+
+def _drop(using: str, name: str) -> None:
+    connection = connections[using]
+    _end_session(name)
+    if connection.vendor == "sqlite":
+        for suffix in ("", "-wal", "-shm", "-journal"):
+            Path(f"{name}{suffix}").unlink(missing_ok=True)
+    else:
+        with connection._nodb_cursor() as cursor:
+            cursor.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
