@@ -190,9 +190,8 @@ def scratch_copy(using: str) -> Iterator[None]:
     """Put a copy of the database behind the alias, which works as the original does; of the shared one, as migrated."""
     from cleanup.services import origin  # the apps are not loaded yet where this module is
 
-    shared, template = _templates.get(using, ("", ""))
-    of_template = connections[using].settings_dict["NAME"] == shared
-    with swapped_in(using, name=_copy(using, template=template if of_template else "")):
+    shared, _ = _templates[using]
+    with migrated(using) if connections[using].settings_dict["NAME"] == shared else restored_copy(using):
         if "cleanup_automationstate" in connections[using].introspection.table_names():
             origin.adopt(using=using, by="")
         yield
@@ -217,6 +216,13 @@ def _copy(using: str, *, template: str = "") -> str:
         with connection.cursor() as cursor:
             cursor.execute("VACUUM INTO %s", [name])
     return name
+
+
+@contextlib.contextmanager
+def migrated(using: str) -> Iterator[None]:
+    """Put a copy of the shared database as migrated behind the alias, whatever stands there now."""
+    with swapped_in(using, name=_copy(using, template=_templates[using][1])):
+        yield
 
 
 @contextlib.contextmanager
