@@ -3,7 +3,7 @@
 from django.apps import apps
 from django.contrib import admin
 
-from cleanup.admin import automation, findings, holds, overview, rollback_points, runs, schedules
+from cleanup.admin import accounts, automation, findings, holds, overview, rollback_points, runs, schedules
 
 __all__ = ["automation", "findings", "holds", "overview", "register", "rollback_points", "runs", "schedules"]
 
@@ -13,3 +13,7 @@ def register(site: admin.AdminSite) -> None:
     for model in apps.get_app_config("cleanup").get_models():
         if admin.site.is_registered(model):
             site.register(model, type(admin.site.get_model_admin(model)))
+    accounts.translate_permissions(site)
+
+
+accounts.translate_permissions(admin.site)
