@@ -469,13 +469,13 @@ class Reader:
             if row.kind == SnapshotRow.Kind.REMOVED:
                 removed += [dict(zip(columns, image, strict=True)) for image in json.loads(row.images or "[]")]
             elif row.kind == SnapshotRow.Kind.MOVED:
-                for olds, keys in self._changes(row):
+                for olds, keys in self.changes(row):
                     if column in olds:
                         for cell in keys[key]:
                             moved.setdefault(cell, olds[column])  # of several moves, the first
         return moved, removed
 
-    def _changes(self, row: SnapshotRow) -> Iterator[tuple[dict[str, Cell], dict[str, list[Cell]]]]:
+    def changes(self, row: SnapshotRow) -> Iterator[tuple[dict[str, Cell], dict[str, list[Cell]]]]:
         """Yield the changes of a snapshot row, of either format: old cells by column, key cells by key column."""
         changes = json.loads(row.changes or "[]")
         if self.schema.format == 1:

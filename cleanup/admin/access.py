@@ -123,9 +123,11 @@ def refused(request: HttpRequest, error: CleanupError) -> None:
     more = (
         format_html(' <a href="{}">{}</a>', address(site_of(request), "run_change", run), _("Show it")) if run else ""
     )
-    command = wording.COMMANDS.get(error.code, "")
+    command, manual = wording.COMMANDS.get(error.code, ""), manual_link(site_of(request), error.code)
     for_it = (
-        format_html("<details><summary>{}</summary><code>{}</code></details>", _("For IT"), command) if command else ""
+        format_html("<details><summary>{}</summary><code>{}</code> {}</details>", _("For IT"), command, manual)
+        if command or manual
+        else ""
     )
     messages.error(request, format_html("{}{}{}", wording.refusal(error), more, for_it))
 
@@ -176,6 +178,14 @@ def address(site: str, name: str, *args: Any, **query: Any) -> str:
     if name == OVERVIEW:
         return reverse("admin:app_list", args=["cleanup"], query=query or None, current_app=site)
     return reverse(f"admin:cleanup_{name}", args=args, query=query or None, current_app=site)
+
+
+def manual_link(site: str, code: str) -> str:
+    """Return a link to the part of the manual that says more about a code; empty if none does."""
+    chapter, anchor = wording.MANUAL.get(code, ("", ""))
+    if not chapter:
+        return ""
+    return format_html('<a href="{}#{}">{}</a>', address(site, "manual", chapter), anchor, _("More in the manual"))
 
 
 def site_of(request: HttpRequest) -> str:

@@ -1,6 +1,7 @@
 """What an undo leaves as it is, in sentences with the names of files and folders and where they are now.
 
-Set-based: a query for each table, whatever the number of conflicts. Table, key and column are for IT.
+Set-based: a query for each table, whatever the number of conflicts; what was deleted is looked for in undo records.
+Table, key and column are for IT.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from django.utils.translation import gettext as _
 from cleanup.admin import access, linked_records, wording
 from cleanup.folder_tables import folder_tables
 from cleanup.services.folders import places as whereabouts
+from cleanup.services.folders import vanished
 from cleanup.text_safety import safe
 
 if TYPE_CHECKING:
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from django.utils.safestring import SafeString
 
     from cleanup.services.folders.places import Place, Places
+    from cleanup.services.folders.vanished import LastKnown
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +43,31 @@ def described(conflicts: Sequence[Mapping[str, Any]]) -> list[Described]:
     if not conflicts:
         return []
     known = whereabouts.places(using=access.database(), folders=by_kind["folder"], files=by_kind["file"])
-    return [Described(_sentence(found, known), _for_it(found)) for found in conflicts]
+    gone = _last_known([found for found in conflicts if _is_gone(found, known)])
+    return [Described(_sentence(found, known, gone.get(found["key"])), _for_it(found)) for found in conflicts]
+
+
+def _is_gone(found: Mapping[str, Any], known: Places) -> bool:
+    kind = _kind(found)
+    return kind != "" and not any(found["key"] in those for those in (getattr(known, f"{kind}s"), known.merged))
+
+
+def _last_known(gone: Sequence[Mapping[str, Any]]) -> Mapping[str, LastKnown]:
+    """Return what undo records know of files and folders that do not exist."""
+    keys: dict[str, set[str]] = {}
+    for found in gone:
+        keys.setdefault(found["table"], set()).add(found["key"])
+    tables, kinds = folder_tables(), {found["table"]: _kind(found) for found in gone}
+    wanted = [
+        vanished.Vanished(table, keys[table], tables.folder_key, tables.folder_parent, tables.folder_name)
+        if kind == "folder" or tables.file is None
+        else vanished.Vanished(table, keys[table], tables.file.key, tables.file.folder, tables.file.name)
+        for table, kind in kinds.items()
+    ]
+    applications = {found["application_id"] for found in gone if found.get("application_id")}
+    return (
+        vanished.last_known(using=access.database(), applications=applications, wanted=wanted) if applications else {}
+    )
 
 
 def shown(conflicts: Sequence[Mapping[str, Any]]) -> SafeString | str:
@@ -91,22 +118,27 @@ def _for_it(found: Mapping[str, Any]) -> str:
     return ", ".join(safe(part) for part in parts if part)
 
 
-def _sentence(found: Mapping[str, Any], known: Places) -> str:
+def _sentence(found: Mapping[str, Any], known: Places, gone: LastKnown | None) -> str:
     """Say what has become of a record, and what the undo does about it."""
     kind = _kind(found)
     if kind == "":
         noun = linked_records.noun(found["table"]) if found["table"] else _("This application")
         return f"{wording.capitalized(noun)}: {_OTHERS.get(found['code'], _stands_in_the_way)()}"
     place = (known.folders if kind == "folder" else known.files).get(found["key"])
-    name = _name(found, kind, place, known)
+    name = _name(found, kind, place, known, gone)
     return f"{name}: {_fate(found, place, _moving_columns(kind))}"
 
 
-def _name(found: Mapping[str, Any], kind: str, place: Place | None, known: Places) -> str:
+def _name(found: Mapping[str, Any], kind: str, place: Place | None, known: Places, gone: LastKnown | None) -> str:
     if place is not None and (place.name or kind == "folder"):
         return f"“{wording.folder_name(place.name)}”"
     if found["key"] in known.merged:
         return f"“{wording.folder_name(known.merged[found['key']])}”"
+    if gone is not None and gone.name:
+        return f"“{wording.folder_name(gone.name)}”"
+    if gone is not None:
+        came_from = _("A folder that was in “%s”") if kind == "folder" else _("A file that was in “%s”")
+        return came_from % wording.folder_name(gone.inside)
     return _("A folder") if kind == "folder" else _("A file")
 
 

@@ -26,7 +26,10 @@ _MORE = (
     ("consistencycheck_changelist", gettext_lazy("Checks for duplicates"), ("consistencycheck",)),
     ("verification_changelist", gettext_lazy("Database verifications"), ("verification",)),
     ("finding_changelist", gettext_lazy("Problems found"), ("finding",)),
+    ("manual", gettext_lazy("Manual"), ("manual",)),
 )
+_ARGUMENTS = {"manual": ("admin",)}
+"""Of those pages that have several: the first."""
 
 
 class Entry(NamedTuple):
@@ -52,5 +55,8 @@ def context(request: HttpRequest, *, section: str, numbers: dashboard.Numbers | 
         Entry(access.address(site, name), str(words), section in lit, *counts.get(name, ()))
         for name, words, lit in _ENTRIES
     ]
-    more = [Entry(access.address(site, name), str(words), section in lit) for name, words, lit in _MORE]
+    more = [
+        Entry(access.address(site, name, *_ARGUMENTS.get(name, ())), str(words), section in lit)
+        for name, words, lit in _MORE
+    ]
     return {"entries": entries, "more": more, "in_more": section == "snapshotrow" or any(one.current for one in more)}

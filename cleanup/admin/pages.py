@@ -7,6 +7,7 @@ from cleanup.admin.approvals import ApprovalPages
 from cleanup.admin.cleanup_views import CleaningPages
 from cleanup.admin.dashboard import DashboardPages
 from cleanup.admin.folder_search import FolderPages
+from cleanup.admin.manual import ManualPages
 from cleanup.admin.pending_decisions import DecisionPages
 from cleanup.admin.preview_views import PreviewPages
 from cleanup.admin.repair_views import RepairPages
@@ -24,5 +25,6 @@ def urls(site: admin.AdminSite) -> list[URLPattern]:
         DecisionPages,
         ApprovalPages,
         FolderPages,
+        ManualPages,
     )
     return [url for group in groups for url in group(site).urls()]

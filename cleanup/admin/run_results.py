@@ -19,6 +19,7 @@ MOST_SHOWN = 20
 class Row:
     """One application of the run."""
 
+    key: str
     name: str
     address: str
     """Of its folders."""
@@ -31,6 +32,8 @@ class Row:
     for_it: str
     """The message, which names table and constraint."""
     kept: str
+    again: str
+    """Address of the new preview, if the folders had changed since the person looked."""
 
 
 def first(run: Run, *, site: str) -> list[Row]:
@@ -49,6 +52,7 @@ def _row(result: Result, run: Run, label: str, site: str) -> Row:
     result.run = run
     key = result.application_key
     return Row(
+        key=key,
         name=safe(label or key),
         address=access.address(site, "preview", quote(key)),
         result=access.address(site, "result_change", result.pk),
@@ -57,7 +61,13 @@ def _row(result: Result, run: Run, label: str, site: str) -> Row:
         why=wording.obstacle(result.error_code) if result.error_code else "",
         for_it=safe(result.error_message),
         kept=_kept(result.details),
+        again=again(result, site=site),
     )
+
+
+def again(result: Result, *, site: str) -> str:
+    """Return the address of the new preview of what was not done because the folders had changed; empty otherwise."""
+    return access.address(site, "preview", quote(result.application_key)) if result.error_code == "stale_plan" else ""
 
 
 def _kept(details: dict[str, Any]) -> str:

@@ -99,12 +99,21 @@ class RunAdmin(ReadOnlyAdmin):
         extra: dict[str, Any] = {}
         if run is not None:
             shown = live(run, site=self.admin_site.name, silence=silent_for(using=access.database(), run=run))
+            shown_results = run_results.first(run, site=self.admin_site.name)
             shown |= {
-                "run_results": run_results.first(run, site=self.admin_site.name),
+                "run_results": shown_results,
                 "run_results_all": self.applications(run),
+                "run_again": self._again(shown_results),
             }
             extra = {"run": run, **shown, "may_control": may_control(request, run), **copy_notice.notice(request)}
         return super().change_view(request, object_id, form_url, {**extra, **(extra_context or {})})
+
+    def _again(self, rows: list[run_results.Row]) -> str:
+        """Return the address of the new plans of the applications whose folders had changed since the person looked."""
+        stale = [row for row in rows if row.again]
+        if len(stale) == 1:
+            return stale[0].again
+        return self.url("clean_up", application=[row.key for row in stale]) if stale else ""
 
     @access.permission_required(Permission.VIEW)
     def progress_view(self, request: HttpRequest, run_id: Any) -> HttpResponse:
@@ -317,7 +326,7 @@ class ResultAdmin(UndoableAdmin):
     fieldsets = [
         (None, {"fields": ["who", "state", "outcome", "why", "next_step", "of_run", "undo_record", "when"]}),
         (gettext_lazy("Left as it is now (changed by people)"), {"fields": ["kept", "copies"]}),
-        for_it("message", "code"),
+        for_it("message", "code", "manual"),
     ]
     code = plain("error_code", gettext_lazy("error code"))
 
@@ -347,7 +356,14 @@ class ResultAdmin(UndoableAdmin):
 
     @admin.display(description=gettext_lazy("next step"))
     def next_step(self, result: Result) -> str:
-        return wording.advice(result.error_code).next_step if result.error_code else "—"
+        if not result.error_code:
+            return "—"
+        step, again = wording.advice(result.error_code).next_step, run_results.again(result, site=self.admin_site.name)
+        return format_html('{} <a href="{}">{}</a>', step, again, _("See the new preview")) if again else step
+
+    @admin.display(description=gettext_lazy("manual"))
+    def manual(self, result: Result) -> str:
+        return access.manual_link(self.admin_site.name, result.error_code) or "—"
 
     @admin.display(description=gettext_lazy("left as it is now (changed by people)"))
     def kept(self, result: Result) -> str:

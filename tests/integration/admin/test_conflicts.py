@@ -46,9 +46,13 @@ class TestConfirmation:
         assert "Undo the rest, and keep what people have changed 1 folder comes back." in page
         assert "One thing stays as it is now, as listed." in page
 
-    def test_says_that_a_file_was_deleted(self, boss, using, run):
+    def test_says_where_a_file_was_that_was_deleted(self, boss, using, run):
         File.objects.using(using).filter(filename="scan.pdf").delete()
-        assert "A file: deleted since. It does not come back." in text(self.page(boss, run))
+        assert "A file that was in “Docs”: deleted since. It does not come back." in text(self.page(boss, run))
+
+    def test_says_where_a_folder_was_that_was_deleted(self, boss, using, run):
+        Folder.objects.using(using).filter(name="Income").delete()
+        assert "A folder that was in “Docs”: deleted since. It does not come back." in text(self.page(boss, run))
 
     def test_names_a_folder_that_was_moved(self, boss, using, run):
         place = Folder.objects.using(using).get(name="Borrower")

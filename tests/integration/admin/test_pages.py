@@ -555,7 +555,10 @@ class TestThePreviewOfALargeApplication:
         Folder.objects.filter(pk=Folder.objects.filter(name="Papers").first().pk).update(name="Docs")
         boss.post(address("clean_up"), form)
         control.resume(using=using, run_id=Run.objects.get().pk)
-        assert Run.objects.get().results.get().error_code == "stale_plan"
+        run = Run.objects.get()
+        assert run.results.get().error_code == "stale_plan"
+        for page in (address("run_change", run.pk), address("result_change", run.results.get().pk)):
+            assert f'href="{address("preview", large)}">See the new preview' in boss.get(page).content.decode()
         assert "Prepare the preview" in text(boss.get(address("preview", large)))
 
     def test_says_that_it_failed(self, boss, using, cluster, large):

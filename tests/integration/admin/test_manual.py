@@ -1,0 +1,60 @@
+"""The manual in the admin: every chapter, its links and pictures, and the places that messages lead to."""
+
+import re
+
+import pytest
+from django.urls import reverse
+
+from cleanup.admin import manual, wording
+from cleanup.admin.access import manual_link
+from tests.integration.admin.test_pages import boss, person, text, using
+
+__all__ = ["boss", "using"]
+
+
+def chapter(name: str) -> str:
+    return reverse("admin:cleanup_manual", args=[name])
+
+
+@pytest.mark.parametrize("name", manual.CHAPTERS)
+class TestChapter:
+    def test_is_shown(self, boss, name):
+        page = boss.get(chapter(name))
+        assert page.status_code == 200
+        assert manual.title_of(name) in text(page)
+
+    def test_leads_to_headings_and_pictures_that_are_there(self, boss, name):
+        targets = re.findall(r'(?:href|src)="([^"]+)"', manual.as_html(name))
+        for target in targets:
+            path, _, fragment = target.partition("#")
+            if path.endswith(".jpg"):
+                assert boss.get(chapter(name).replace(f"{name}.md", path)).status_code == 200, target
+            elif "://" not in path:
+                assert fragment in ("", *manual.anchors(path.removesuffix(".md") or name)), target
+
+    def test_holds_no_markup_that_was_not_made_from_markdown(self, boss, name):
+        assert not re.search(r"<(?:script|style|iframe)|<[^>]* style=|&lt;br", manual.as_html(name))
+
+
+def test_every_file_of_the_manual_is_a_chapter():
+    assert {path.stem for path in manual.DIRECTORY.glob("*.md")} == set(manual.CHAPTERS)
+
+
+@pytest.mark.parametrize("code", wording.MANUAL)
+def test_messages_lead_to_headings(code):
+    name, anchor = wording.MANUAL[code]
+    assert anchor in manual.anchors(name)
+    assert f'href="{chapter(name)}#{anchor}"' in manual_link("admin", code)
+
+
+def test_asks_for_the_permission_to_look():
+    assert person().get(chapter("admin")).status_code == 403
+
+
+def test_other_files_are_not_there(boss):
+    assert boss.get(chapter("no-such-chapter")).status_code == 404
+    assert boss.get(reverse("admin:cleanup_manual_picture", args=["no-such-picture"])).status_code == 404
+
+
+def test_stands_under_more(boss):
+    assert f'href="{chapter("admin")}"' in boss.get(chapter("safety")).content.decode()
