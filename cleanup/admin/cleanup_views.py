@@ -6,6 +6,7 @@ plans are shown and nothing is done. An application that is too large to be show
 
 from collections import Counter
 from collections.abc import Sequence
+from datetime import datetime
 from itertools import zip_longest
 
 from django.contrib import messages
@@ -122,7 +123,7 @@ class CleaningPages(Pages):
         folders, files = sum(row.folders_removed for row in ahead), sum(row.files_moved for row in ahead)
         moved = sum((Counter(row.rows_moved) for row in ahead), Counter[str]())
         totals = [
-            *([wording.worst(len(found.forecasts))] if worst else []),
+            *([wording.worst(len(found.forecasts), found.checked_at)] if worst else []),
             _will_be_cleaned_up(len(ahead)),
             wording.to_merge(folders, files, moved),
             wording.nothing_deleted(),
@@ -172,7 +173,8 @@ class CleaningPages(Pages):
     @access.permission_required(*to_clean_up(named=False, most=None))
     def clean_up_everything(self, request: HttpRequest) -> HttpResponse:
         """Ask for the number of applications to be typed in; start a cleanup of all if it is right."""
-        aside = confirmation.why_none(using=access.database())
+        found = previews.of_everything(using=access.database())
+        aside = found.aside
         total = aside.affected - aside.held - aside.large  # a run tries again what was refused
         wrong = False
         if request.method == "POST":
@@ -187,7 +189,8 @@ class CleaningPages(Pages):
             "clean_up_everything",
             title=_("Clean up everything?"),
             total=total,
-            total_text=_to_be_cleaned_up(total),
+            total_text=_to_be_cleaned_up(total, found.checked_at),
+            estimate=wording.estimated(found.estimate, found.estimated_at),
             aside=wording.left_aside(aside.held + aside.large),
             undo=wording.undo_for(conf.rollback_days(), now=timezone.now()),
             nothing_deleted=wording.nothing_deleted(),
@@ -224,7 +227,14 @@ def _will_be_cleaned_up(number: int) -> str:
     return text % {"number": wording.number_text(number)}
 
 
-def _to_be_cleaned_up(number: int) -> str:
+def _to_be_cleaned_up(number: int, checked_at: datetime | None) -> str:
+    if checked_at is not None:
+        text = ngettext(
+            "%(number)s application with duplicates will be cleaned up, counted by the check of %(moment)s.",
+            "%(number)s applications with duplicates will be cleaned up, counted by the check of %(moment)s.",
+            number,
+        )
+        return text % {"number": wording.number_text(number), "moment": wording.short_moment(checked_at)}
     text = ngettext(
         "%(number)s application with duplicates will be cleaned up, counted just now.",
         "%(number)s applications with duplicates will be cleaned up, counted just now.",

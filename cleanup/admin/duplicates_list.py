@@ -34,6 +34,9 @@ def response(pages: Pages, request: HttpRequest) -> HttpResponse:
         text=text,
         after=after,
         worst=worst,
+        as_of=_("These had the most duplicates at the check of %s.") % wording.short_moment(listed.checked_at)
+        if listed.checked_at
+        else "",
         page=_number(request),
         following=following,
         previous=previous,

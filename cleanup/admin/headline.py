@@ -151,14 +151,23 @@ def _unsure(found: Standing) -> str:
     if found.duplicates is None:
         if found.checking:
             return _("Nothing is known yet: the first check is running.")
-        return _("Nothing has been checked yet. Press “Check now” to see how things are.")
+        return _asked_to_check(found) or _("Nothing has been checked yet.")
     if found.outdated:
         if found.checking:
             return _("Folders have changed since the last check, and are being checked again.")
-        return _("Folders have changed since the last check. Press “Check now” to see how things are.")
+        return _asked_to_check(found) or _("Folders have changed since the last check.")
     if found.old and not found.duplicates:
         return _none_at_last_check(found)
     return ""
+
+
+def _asked_to_check(found: Standing) -> str:
+    """Return what is not known, with the button to press; empty if that is not there now."""
+    if found.frozen or not found.cluster_alive:
+        return ""
+    if found.duplicates is None:
+        return _("Nothing has been checked yet. Press “Check now” to see how things are.")
+    return _("Folders have changed since the last check. Press “Check now” to see how things are.")
 
 
 def _none_at_last_check(found: Standing) -> str:

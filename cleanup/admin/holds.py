@@ -6,6 +6,7 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.contrib.admin.utils import quote
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, QueryDict
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import URLPattern
@@ -35,7 +36,7 @@ class HoldAdmin(SelectableAdmin):
     ordering = ["-id"]
     sortable_by = ()
     application_field = "application_key"
-    search_help_text = gettext_lazy("Application: its name or its id")
+    search_help_text = gettext_lazy("Application (its name or its id), words of the reason, or who put it on hold")
     fields = ["who", "why", "by", "since"]
     empty = gettext_lazy("No application is on hold. The preview of an application offers it.")
     selection_button = gettext_lazy("Remove hold …")
@@ -49,6 +50,16 @@ class HoldAdmin(SelectableAdmin):
             access.page(site, "<int:hold_id>/release/", self.release_view, "release"),
             *super().get_urls(),
         ]
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Hold], search_term: str
+    ) -> tuple[QuerySet[Hold], bool]:
+        """Search by the reason and the person, too: what was put on hold together is released together."""
+        found, distinct = super().get_search_results(request, queryset, search_term)
+        if not search_term:
+            return found, distinct
+        said = Q(reason__icontains=search_term) | Q(created_by__istartswith=search_term)
+        return found | queryset.filter(said), distinct
 
     # Putting on hold.
 

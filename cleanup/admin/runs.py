@@ -419,7 +419,7 @@ def _outcome(run: Run) -> str:
     if run.kind != Run.Kind.ROLLBACK:
         return wording.run_outcome(run)
     restored = reports.restored_totals(run, using=access.database()) if run.successful_applications else None
-    return wording.restored_text(*restored) if restored else ""
+    return wording.was_restored(*restored) if restored else ""
 
 
 def numbers(run: Run, *, site: str) -> SafeString:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from cleanup.models import ConsistencyCheck, FreezeSwitch, Hold, Verification
     from cleanup.queries import SetAside
     from cleanup.services.folders.history import FolderEvent
+    from cleanup.services.integrity.outlook import Estimate
     from cleanup.services.results import RepairReport
 
 
@@ -381,7 +382,7 @@ def result_outcome(result: Result) -> str:
         restored = result.details
         if "folders_restored" not in restored:
             return ""
-        text = restored_text(
+        text = was_restored(
             restored["folders_restored"],
             restored.get("files_restored", 0),
             restored.get("references_restored", 0),
@@ -432,7 +433,7 @@ def left_aside(number: int) -> str:
 
 
 def restored_text(folders: int, files: int, references: int, moved_back: int) -> str:
-    """Summarize what an undo does; ``references`` count the folders that move back, which are told apart."""
+    """Summarize what an undo will do; ``references`` count the folders that move back, which are told apart."""
     parts = [folders_come_back(folders)]
     if moved_back:
         text = ngettext(
@@ -446,6 +447,29 @@ def restored_text(folders: int, files: int, references: int, moved_back: int) ->
     others = references - moved_back
     if others or not conf.has_files():
         text = ngettext("%(records)s goes back to its old place.", "%(records)s go back to their old places.", others)
+        parts.append(text % {"records": linked_records(others)})
+    return " ".join(parts)
+
+
+def was_restored(folders: int, files: int, references: int, moved_back: int) -> str:
+    """Summarize what an undo has done; ``references`` count the folders that moved back, which are told apart."""
+    text = ngettext("%(number)s folder came back.", "%(number)s folders came back.", folders)
+    parts = [text % {"number": number_text(folders)}]
+    if moved_back:
+        text = ngettext(
+            "%(number)s folder went back to its old place.",
+            "%(number)s folders went back to their old places.",
+            moved_back,
+        )
+        parts.append(text % {"number": number_text(moved_back)})
+    if conf.has_files():
+        text = ngettext(
+            "%(number)s file went back to where it was.", "%(number)s files went back to where they were.", files
+        )
+        parts.append(text % {"number": number_text(files)} if files else _("No file had to move back."))
+    others = references - moved_back
+    if others or not conf.has_files():
+        text = ngettext("%(records)s went back to its old place.", "%(records)s went back to their old places.", others)
         parts.append(text % {"records": linked_records(others)})
     return " ".join(parts)
 
@@ -728,13 +752,38 @@ def wrong_number(number: int, *, most: int) -> str:
     ) % {"number": number_text(most)}
 
 
-def worst(number: int) -> str:
-    """Describe which applications are shown if no one has chosen any."""
+def worst(number: int, checked_at: datetime | None = None) -> str:
+    """Describe which applications are shown if no one has chosen any, and which check knows them, if one does."""
+    if checked_at is not None:
+        return ngettext(
+            "At the check of %(moment)s this was the application with the most duplicates that can be cleaned up.",
+            "At the check of %(moment)s these were the %(number)s applications with the most duplicates that can be "
+            "cleaned up.",
+            number,
+        ) % {"number": number_text(number), "moment": short_moment(checked_at)}
     return ngettext(
         "This is the only application that can be cleaned up now.",
         "These are the %(number)s applications with the most duplicates that can be cleaned up now.",
         number,
     ) % {"number": number_text(number)}
+
+
+def estimated(estimate: Estimate | None, checked_at: datetime | None) -> str:
+    """Describe about what a cleanup of everything would do, and how long it would take."""
+    if estimate is None or checked_at is None:
+        return _("The next check estimates how much that is, and how long it takes.")
+    return " ".join(
+        [
+            _("An estimate of %s:") % short_moment(checked_at),
+            to_merge(_roughly(estimate.folders), _roughly(estimate.files), {}),
+            _("At full speed it takes about %s.") % duration(max(1, estimate.seconds)),
+        ]
+    )
+
+
+def _roughly(number: int) -> int:
+    """Round to two digits: more would claim too much."""
+    return round(number, 2 - len(str(number)))
 
 
 def none_to_clean_up(aside: SetAside) -> str:

@@ -7,6 +7,7 @@ import contextlib
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from functools import reduce
 from operator import or_
 
@@ -16,6 +17,7 @@ from cleanup import conf, queries
 from cleanup.exceptions import InvalidKey
 from cleanup.folder_tables import Ownership, folder_tables
 from cleanup.models import Hold
+from cleanup.services.integrity import outlook
 from cleanup.text_safety import is_storable
 
 #: Maximum matches of a search.
@@ -86,6 +88,8 @@ class AffectedPage:
     """By id, of those that have one."""
     held: frozenset[str] = frozenset()
     """Those on hold."""
+    checked_at: datetime | None = None
+    """When they were the worst, if a check has told which they are."""
 
 
 def listed(*, using: str, text: str = "", after: str | None = None) -> AffectedPage:
@@ -95,20 +99,32 @@ def listed(*, using: str, text: str = "", after: str | None = None) -> AffectedP
     """
     if text.strip():
         page = AffectedPage(affected_among(using=using, application_ids=find(using=using, text=text)), None)
-    else:
-        page = affected_page(using=using, after=after)
+        found = _described(page, using=using)
+        in_order = sorted(found.rows, key=lambda row: (found.labels.get(row.application_id, ""), row.application_id))
+        return replace(found, rows=tuple(in_order))
+    page = affected_page(using=using, after=after)
     return _described(page, using=using)
 
 
 def worst(*, using: str, number: int = 1, size: int = 50) -> AffectedPage:
     """Return a page of affected applications, with labels, those with most duplicates first; pages count from 1.
 
-    Every application is looked at, so there is a last page: ``after`` is the number of the next one.
+    Every application is looked at, so there is a last page: ``after`` is the number of the next one. Of a large
+    database, those that the latest check found to be the worst, as they are now.
     """
     number = max(1, min(number, MOST_PAGES))
-    rows = queries.worst_rows(using=using, limit=number * size + 1)
+    known = outlook.latest(using=using)
+    if known is not None and known.worst:
+        found = affected_among(using=using, application_ids=[one.application_id for one in known.worst])
+        rows = sorted(found, key=lambda row: (-row.duplicates, row.application_id))
+    else:
+        known, rows = None, queries.worst_rows(using=using, limit=number * size + 1)
     more = len(rows) > number * size and number < MOST_PAGES
-    page = AffectedPage(tuple(rows[(number - 1) * size : number * size]), str(number + 1) if more else None)
+    page = AffectedPage(
+        tuple(rows[(number - 1) * size : number * size]),
+        str(number + 1) if more else None,
+        checked_at=known.checked_at if known else None,
+    )
     return _described(page, using=using)
 
 

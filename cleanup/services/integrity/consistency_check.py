@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from cleanup.queries import AffectedApplication
+    from cleanup.services.integrity.outlook import Notes
     from cleanup.services.results import VerificationReport
 
 #: Applications looked up together.
@@ -29,8 +30,15 @@ PAGE = 500
 FEW = 2000
 
 
-def examine(*, using: str, now: datetime, verification: VerificationReport, at_most: int | None = None) -> CheckReport:
-    """Check, and list ``at_most`` so many applications, with the result of a verification."""
+def examine(
+    *,
+    using: str,
+    now: datetime,
+    verification: VerificationReport,
+    at_most: int | None = None,
+    notes: Notes | None = None,
+) -> CheckReport:
+    """Check, and list ``at_most`` so many applications, with the result of a verification; take notes if asked."""
     with queries.reading(using=using):
         schedule = Schedule.objects.using(using).filter(pk=Schedule.Name.CONSISTENCY_CHECK).first()
         waiting_among = _waiting(using)
@@ -43,6 +51,8 @@ def examine(*, using: str, now: datetime, verification: VerificationReport, at_m
         left = waiting_among({application.application_id for application in page})
         found += len(page)
         waiting += len(left)
+        if notes is not None:
+            notes.add(page, left)
         listed += [_checked(application, left) for application in page[: limit - len(listed)]]
     return CheckReport(
         check_time=now,

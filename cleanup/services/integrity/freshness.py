@@ -86,6 +86,12 @@ def latest_and_unended(*, using: str, every: timedelta | None) -> tuple[Knowledg
     return Knowledge(check, age, old=old, outdated=check.outdated), unended
 
 
+def latest_answered(*, using: str) -> tuple[ConsistencyCheck, bool] | None:
+    """Return the latest completed check, and whether a run has changed folders since; in one query."""
+    check = _answered(using).annotate(outdated=_outdated()).order_by("-id").first()
+    return None if check is None else (check, check.outdated)
+
+
 def current_checks(*, using: str) -> QuerySet[ConsistencyCheck]:
     """Return the latest completed check unless a run has changed folders since."""
     latest = _answered(using).order_by("-id").values("pk")[:1]

@@ -88,13 +88,14 @@ def _bounded(keys: Sequence[str], sizes: Mapping[str, int]) -> Iterator[str]:
             yield key
 
 
-def worst(*, using: str, number: int) -> tuple[MergeForecast, ...]:
+def worst(*, using: str, number: int, candidates: Sequence[str] | None = None) -> tuple[MergeForecast, ...]:
     """Return the expected outcomes for the applications with the most duplicates that can be cleaned up, worst first.
 
     Those on hold are not examined; those that turn out to be large or refused are replaced by the next ones, among the
-    worst few hundred. Raises PreflightFailed.
+    worst few hundred, or among the candidates that are known already. Raises PreflightFailed.
     """
-    candidates = queries.worst_applications(using=using, limit=CANDIDATES, cleanable=Cleanable(queued_first=False))
+    if candidates is None:
+        candidates = queries.worst_applications(using=using, limit=CANDIDATES, cleanable=Cleanable(queued_first=False))
     found: list[MergeForecast] = []
     size = number
     while candidates and len(found) < number:

@@ -14,6 +14,7 @@ from cleanup.models import Verification
 from cleanup.references import faults_of_shape
 from cleanup.services.alerting import alerts
 from cleanup.services.integrity import consistency_check, verification
+from cleanup.services.integrity.outlook import Notes
 from cleanup.services.results import CheckReport, VerificationReport
 from cleanup.services.retention import points
 from cleanup.text_safety import stored_name
@@ -50,13 +51,13 @@ def perform_verification(
     return report
 
 
-def check(*, using: str, at_most: int | None = None) -> CheckReport:
-    """Check, and list ``at_most`` so many applications."""
+def check(*, using: str, at_most: int | None = None, notes: Notes | None = None) -> CheckReport:
+    """Check, and list ``at_most`` so many applications; take notes if asked."""
     now = timezone.now()
     latest = verification.latest_verification(using=using)
     if latest is None or _is_outdated(latest, using=using, now=now):
         latest = verify(using=using)
-    return consistency_check.examine(using=using, now=now, verification=latest, at_most=at_most)
+    return consistency_check.examine(using=using, now=now, verification=latest, at_most=at_most, notes=notes)
 
 
 def _is_outdated(latest: VerificationReport, *, using: str, now: datetime) -> bool:

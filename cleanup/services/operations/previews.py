@@ -1,7 +1,8 @@
 """What people review before a verb: an application's folders, the plans to confirm, an undo; each in one read."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 
 from django.db.models import Sum
 
@@ -10,6 +11,7 @@ from cleanup.exceptions import UnknownObject
 from cleanup.folder_tables import folder_tables
 from cleanup.models import Hold, PreparedPreview, RollbackPoint, Run
 from cleanup.services.folders import applications
+from cleanup.services.integrity import outlook
 from cleanup.services.merging import confirmation, preview
 from cleanup.services.merging.confirmation import MergeForecast
 from cleanup.services.operations import prepared_previews
@@ -71,6 +73,8 @@ class Confirmation:
     labels: Mapping[str, str]
     aside: queries.SetAside | None = None
     """If no application can be cleaned up: how many have duplicates, and why they are left alone."""
+    checked_at: datetime | None = None
+    """When they were the worst, if a check has told which they are."""
 
 
 def of_applications(*, using: str, application_ids: Sequence[str]) -> Confirmation:
@@ -79,7 +83,17 @@ def of_applications(*, using: str, application_ids: Sequence[str]) -> Confirmati
 
 
 def of_worst(*, using: str, number: int) -> Confirmation:
-    """Return what a cleanup of the worst applications that can be cleaned up would do. Raises PreflightFailed."""
+    """Return what a cleanup of the worst applications that can be cleaned up would do. Raises PreflightFailed.
+
+    Of a large database, the worst are those of the latest check, if it found enough.
+    """
+    known = outlook.latest(using=using)
+    if known is not None and known.worst:
+        forecasts = confirmation.worst(
+            using=using, number=number, candidates=[one.application_id for one in known.worst]
+        )
+        if len(forecasts) == number:
+            return replace(_labelled(forecasts, using=using), checked_at=known.checked_at)
     forecasts = confirmation.worst(using=using, number=number)
     if not forecasts:
         return Confirmation((), {}, aside=confirmation.why_none(using=using))
@@ -89,6 +103,29 @@ def of_worst(*, using: str, number: int) -> Confirmation:
 def _labelled(forecasts: Sequence[MergeForecast], *, using: str) -> Confirmation:
     named = [forecast.application_id for forecast in forecasts]
     return Confirmation(forecasts, applications.labels(using=using, application_ids=named))
+
+
+@dataclass(frozen=True, slots=True)
+class Everything:
+    """What a cleanup of everything would do."""
+
+    aside: queries.SetAside
+    """The applications with duplicates, and how many of them are left alone."""
+    checked_at: datetime | None
+    """When they were counted; None: just now."""
+    estimate: outlook.Estimate | None
+    """None if no check has made one."""
+    estimated_at: datetime | None
+
+
+def of_everything(*, using: str) -> Everything:
+    """Return what a cleanup of everything would do; of a large database as the latest check found, if that is right."""
+    known = outlook.latest(using=using)
+    counted = known.aside if known is not None and not known.outdated else None
+    aside = counted or confirmation.why_none(using=using)
+    estimate = known.estimate.of(aside.affected - aside.held - aside.large) if known and known.estimate else None
+    checked_at = known.checked_at if known is not None else None
+    return Everything(aside, checked_at if counted else None, estimate, checked_at if estimate else None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from cleanup.references import schema_changes
 from cleanup.services import freeze
 from cleanup.services.background import clusters, dispatch
 from cleanup.services.integrity import freshness, rechecks
+from cleanup.services.integrity.outlook import NOTED, Notes
 from cleanup.services.operations.checks import check, verify
 from cleanup.services.results import CheckReport
 from cleanup.services.runs.late_arrivals import LateArrivals
@@ -40,7 +41,9 @@ def perform(stored: ConsistencyCheck, *, using: str) -> CheckReport:
     at_most = None
     if stored.started_how == "schedule":
         at_most = Schedule.objects.using(using).get(pk=Schedule.Name.CONSISTENCY_CHECK).max_applications
-    report = replace(check(using=using, at_most=at_most), late_arrivals=arrived)
+    notes = Notes()
+    report = replace(check(using=using, at_most=at_most, notes=notes), late_arrivals=arrived)
+    summary = report.as_json() | {NOTED: notes.as_json(using=using)}
     ConsistencyCheck.objects.using(using).filter(pk=stored.pk).update(
         ended_at=Now(),
         duplicate_applications=report.duplicate_applications_found,
@@ -48,7 +51,7 @@ def perform(stored: ConsistencyCheck, *, using: str) -> CheckReport:
         late_arrivals=arrived,
         needs_cleanup=report.needs_cleanup,
         alert_threshold_exceeded=report.alert_threshold_exceeded,
-        summary=report.as_json(),
+        summary=summary,
     )
     return report
 

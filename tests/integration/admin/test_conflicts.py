@@ -124,7 +124,7 @@ class TestTotals:
     def test_of_an_undo_stand_on_its_page(self, boss, using, run):
         undo = DatabaseCleanupService(using=using).rollback_cleanup(run.pk)
         page = text(boss.get(address("run_change", undo.run_id)))
-        assert "0 failed 1 folder comes back." in page
+        assert "0 failed 1 folder came back." in page
 
     def test_say_nothing_odd_about_no_files(self, using):
         assert wording.restored_text(1, 0, 0, 0) == "1 folder comes back. No file has to move back."

@@ -128,3 +128,13 @@ def test_a_run_is_cancelled_only_when_confirmed(boss, using):
     assert Run.objects.get().status == Run.Status.PAUSED
     boss.post(address("run_cancel", run.pk))
     assert Run.objects.get().status == Run.Status.CANCELLED
+
+
+def test_holds_are_found_by_their_reason_and_by_who_set_them(boss, using):
+    audit, other = (str(tree(using, "Loan").application) for _ in range(2))
+    service = DatabaseCleanupService(using=using)
+    service.hold(audit, reason="Audit 2026", created_by="weber")
+    service.hold(other, reason="Court", created_by="anna")
+    for text_ in ("audit", "web"):
+        page = boss.get(address("hold_changelist", q=text_)).content.decode()
+        assert (audit in page, other in page) == (True, False)
