@@ -12,8 +12,7 @@ from django.urls import URLPattern
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, gettext_noop, ngettext
 
-from cleanup import stored_texts
-from cleanup.admin import access, badges, wording
+from cleanup.admin import access, badges, names, wording
 from cleanup.admin.base import ReadOnlyAdmin, for_it, plain
 from cleanup.admin.filters import worded
 from cleanup.admin.selection import Line, Question, SelectableAdmin
@@ -110,7 +109,7 @@ class AlertAdmin(SelectableAdmin):
             title=title % {"number": wording.number_text(number)},
             sentence=_("Whoever looks here will see that you know. An alert closes when its cause is fixed."),
             button=_("Acknowledge"),
-            lines=[Line(stored_texts.shown(alert.message)) for alert in rows],
+            lines=[Line(names.alert_text(alert)) for alert in rows],
         )
 
     def carry_out(self, request: HttpRequest, rows: Sequence[Alert]) -> str:
@@ -132,7 +131,7 @@ class AlertAdmin(SelectableAdmin):
 
     @admin.display(description=gettext_lazy("alert"))
     def what(self, alert: Alert) -> str:
-        return stored_texts.shown(alert.message)
+        return names.alert_text(alert)
 
     @admin.display(description=gettext_lazy("severity"))
     def how_bad(self, alert: Alert) -> str:

@@ -78,7 +78,13 @@ def _schedule(schedule: Schedule, **_rest: str) -> str:
 
 @name_of.register
 def _alert(alert: Alert, **_rest: str) -> str:
-    return stored_texts.shown(alert.message)
+    return alert_text(alert)
+
+
+def alert_text(alert: Alert) -> str:
+    """Return an alert's message without the run's id: its page has a link to the run."""
+    text = stored_texts.shown(alert.message)
+    return text.replace(f" {alert.run_id}", "") if alert.run_id else text
 
 
 @name_of.register

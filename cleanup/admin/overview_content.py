@@ -146,7 +146,7 @@ def _alert(alert: Alert) -> dict[str, Any]:
     return {
         "pk": alert.pk,
         "severity": alert.get_severity_display(),
-        "message": stored_texts.shown(alert.message),
+        "message": names.alert_text(alert),
         "since": timestamps.show(alert.first_seen),
         "acknowledged": alert.state == Alert.State.ACKNOWLEDGED,
     }

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.contrib.admin.utils import quote
+from django.db.models import Count
 from django.utils.translation import gettext as _
 
 from cleanup.admin import access, badges, wording
@@ -46,6 +47,28 @@ def first(run: Run, *, site: str) -> list[Row]:
     keys = [result.application_key for result in found]
     labels = applications.labels(using=access.database(), application_ids=keys)
     return [_row(result, run, labels.get(result.application_key, ""), site) for result in found]
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Why some of a run's applications failed."""
+
+    number: str
+    why: str
+    manual: str
+    """A link to what the manual says about it."""
+
+
+def causes(run: Run, *, site: str) -> list[Cause]:
+    """Return why applications failed, most first: what stopped a run is mostly one thing."""
+    if not run.failed_applications:
+        return []
+    failed = Result.objects.using(access.database()).filter(run=run, status=Result.Status.FAILED).order_by()
+    found = failed.values_list("error_code").annotate(number=Count("pk")).order_by("-number", "error_code")
+    return [
+        Cause(wording.counted(number, "application"), wording.obstacle(code), access.manual_link(site, code))
+        for code, number in found
+    ]
 
 
 def _row(result: Result, run: Run, label: str, site: str) -> Row:

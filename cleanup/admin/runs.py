@@ -103,6 +103,7 @@ class RunAdmin(ReadOnlyAdmin):
             shown |= {
                 "run_results": shown_results,
                 "run_results_all": self.applications(run),
+                "run_causes": run_results.causes(run, site=self.admin_site.name),
                 "run_again": self._again(shown_results),
             }
             extra = {"run": run, **shown, "may_control": may_control(request, run), **copy_notice.notice(request)}

@@ -772,6 +772,8 @@ def estimated(estimate: Estimate | None, checked_at: datetime | None) -> str:
     """Describe about what a cleanup of everything would do, and how long it would take."""
     if estimate is None or checked_at is None:
         return _("The next check estimates how much that is, and how long it takes.")
+    if not estimate.folders:
+        return _("An estimate of %s: hardly any of them can be cleaned up as things are.") % short_moment(checked_at)
     return " ".join(
         [
             _("An estimate of %s:") % short_moment(checked_at),

@@ -94,7 +94,14 @@ class TestAfterARun:
         assert "are being checked again" in told(outdated=True, checking=True, duplicates=883).sentence
 
     def test_it_says_what_to_do_where_nothing_checks(self):
-        assert "Press “Check now”" in told(outdated=True, cluster_alive=False).sentence
+        assert "Press “Check now”" in told(outdated=True, schedules_on=False).sentence
+
+    @pytest.mark.parametrize("hidden", [{"cluster_alive": False}, {"frozen": True}])
+    @pytest.mark.parametrize("known", [{"outdated": True}, {"duplicates": None}])
+    def test_it_names_no_button_that_is_not_there(self, hidden, known):
+        sentence = told(**hidden, **known).sentence
+        assert "Check now" not in sentence
+        assert "check" in sentence
 
 
 class TestARun:

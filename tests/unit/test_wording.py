@@ -10,6 +10,7 @@ from cleanup import exceptions
 from cleanup.admin import wording
 from cleanup.backends.finding_kinds import CODES
 from cleanup.models import Result, RollbackPoint, Run, Schedule
+from cleanup.services.integrity.outlook import Estimate
 
 NOW = datetime(2026, 1, 20, 23, 30, tzinfo=UTC)
 
@@ -134,3 +135,17 @@ class TestSchedules:
         now = datetime(2026, 2, 21, 13, 5, tzinfo=UTC)
         with timezone.override(ZoneInfo("Europe/Berlin")):
             assert wording.upcoming(now + timedelta(hours=hours), now=now) == text
+
+
+class TestEstimated:
+    WHEN = datetime(2026, 11, 28, 14, 5, tzinfo=UTC)
+
+    def test_rounds_what_is_a_guess(self):
+        text = wording.estimated(Estimate(30_000, 15_234, 61_870, 490.0), self.WHEN)
+        assert "15,000 duplicate folders will be merged and 62,000 files moved. At full speed it takes about 8" in text
+
+    def test_says_if_next_to_nothing_can_be_done(self):
+        assert "hardly any of them can be cleaned up" in wording.estimated(Estimate(9, 0, 0, 0.0), self.WHEN)
+
+    def test_says_if_there_is_none(self):
+        assert "The next check estimates" in wording.estimated(None, None)

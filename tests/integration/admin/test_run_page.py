@@ -5,7 +5,7 @@ from django.db import connections
 from django.test.utils import CaptureQueriesContext
 
 from cleanup.admin import run_results
-from cleanup.models import Run
+from cleanup.models import Alert, Run
 from cleanup.services import DatabaseCleanupService
 from tests.integration.admin.test_pages import address, boss, text, using
 from tests.support.model_roles import File
@@ -62,3 +62,22 @@ def test_costs_no_more_queries_with_more_applications(boss, using, run):
     made = [tree(using, f"Loan {number}/Docs(1)*2").application for number in range(5)]
     more = DatabaseCleanupService(using=using).cleanup_all_duplicate_folders(applications=made, started_how="admin")
     assert queries(more.run_id) <= few < MOST_QUERIES
+
+
+def test_says_once_why_applications_failed(boss, using, run):
+    run.results.filter(status="completed").update(status="failed", error_code="collision")
+    run.failed_applications = 1
+    run.save()
+    page = boss.get(address("run_change", run.pk))
+    assert "Why applications failed 1 application: Some linked records would become identical" in text(page)
+    assert "references.md#collisions" in page.content.decode()
+
+
+def test_an_alert_does_not_name_a_run_by_its_id(boss, using, run):
+    message = f"Cleanup run {run.pk} was stopped: 50 of the last 50 applications failed."
+    alert = Alert.objects.create(
+        fingerprint="stopped", code="run_stopped", severity="critical", message=message, run=run
+    )
+    for page in (address("overview"), address("alert_changelist"), address("alert_change", alert.pk)):
+        shown = text(boss.get(page))
+        assert "Cleanup run was stopped: 50 of the last 50 applications failed." in shown
