@@ -241,7 +241,8 @@ class TreeShape:
             self.tables.owner_columns[0],
             f"{number:,} {more}{'folder' if number == 1 else 'folders'} of {self._name} without an application "
             f"{'lies' if number == 1 else 'lie'} below one that has one (for example {example}). They are left alone: "
-            f"same-named ones stay side by side. Give them the application of the folder above with: "
+            f'same-named ones stay side by side. Set CLEANUP_APPLICATION_FROM = "root" if folders belong to the '
+            f"application of their root folder, or give them that of the folder above with: "
             f"{self.sql.give_applications()}",
         )
 

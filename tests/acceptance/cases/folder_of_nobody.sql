@@ -1,0 +1,4 @@
+CREATE UNIQUE INDEX one_name ON folders (parent_id, name);
+UPDATE folders SET application_id = NULL WHERE id = 'f0000000000040008000000000000023';
+INSERT INTO folders (id, name, parent_id, application_id, created_at)
+    VALUES ('f0000000000040008000000000000024', 'Plans', 'f0000000000040008000000000000011', 'ca000000000040008000000000000001', '2023-04-04 08:00:00');

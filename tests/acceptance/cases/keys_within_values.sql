@@ -1,0 +1,5 @@
+CREATE TABLE tastes (clerk integer PRIMARY KEY, watched_folders uuid[] DEFAULT '{}' NOT NULL, choices jsonb DEFAULT '{}' NOT NULL);
+CREATE TABLE steps (id integer PRIMARY KEY, folder_ref text, what text);
+
+INSERT INTO tastes VALUES (1, ARRAY['f0000000000040008000000000000022', 'f0000000000040008000000000000042']::uuid[], '{"upload": "f0000000-0000-4000-8000-000000000032"}'), (2, '{}', '{"upload": "f0000000-0000-4000-8000-000000000042"}');
+INSERT INTO steps VALUES (1, 'f0000000-0000-4000-8000-000000000022', 'opened');

@@ -1,0 +1,1 @@
+UPDATE folders SET parent_id = id WHERE parent_id IS NULL;

@@ -1,0 +1,8 @@
+CREATE TABLE see_also (
+    one :key NOT NULL REFERENCES folders (id),
+    other :key NOT NULL REFERENCES folders (id),
+    PRIMARY KEY (one, other)
+);
+
+-- Each of the two top folders of 03 is linked with itself.
+INSERT INTO see_also VALUES ('f0000000000040008000000000000051', 'f0000000000040008000000000000051'), ('f0000000000040008000000000000052', 'f0000000000040008000000000000052');
