@@ -30,7 +30,11 @@ from tests.support import databases, model_states
 from tests.support.queues import queue_in
 
 # What may be skipped, by its reason, outside CI. There, nothing may.
-ALLOWED_SKIPS = ("Chromium is not installed", "No PostgreSQL with the just-in-time compiler is installed")
+ALLOWED_SKIPS = (
+    "Chromium is not installed",
+    "No PostgreSQL with the just-in-time compiler is installed",
+    "PgBouncer is not installed",
+)
 
 # The same examples every time, so that a failure is about the change; --hypothesis-profile=thorough looks further.
 COMMON = {"deadline": None, "suppress_health_check": [hypothesis.HealthCheck.function_scoped_fixture]}

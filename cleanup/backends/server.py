@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from django.db import DatabaseError, transaction
 
@@ -30,6 +30,10 @@ def contained(connection: BaseDatabaseWrapper) -> Iterator[None]:
             yield
     else:
         yield
+
+
+#: Whether what is set on a session stays with the connection: a proxy that pools gives sessions to others.
+Pooling = Literal["none", "unknown", "transaction"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +115,10 @@ class Server(ABC):
     @abstractmethod
     def settings(self) -> dict[str, str | None]:
         """Return the server's settings that matter, as a session begins with them."""
+
+    def pooling(self) -> Pooling:
+        """Return what is between the connection and the server: nothing, a proxy, or one that pools by transaction."""
+        return "none"
 
     def reported(self, name: str) -> str | None:
         """Return a parameter as the server has reported it by itself, if it reports any."""

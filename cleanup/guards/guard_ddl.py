@@ -27,6 +27,10 @@ from cleanup.guard_names import APP_LABEL, VALIDATED_BY, Guard
 from cleanup.guards.violations import incomparable, obstacle, points_bound_by, taken, told_points
 from cleanup.references.key_types import looseness
 
+_POOLED = (
+    "the connection goes through a proxy that pools by transaction, and an index that is built without blocking anyone "
+    "needs a session of its own. Connect to the server itself for this command."
+)
 _ADOPT = "Create or adopt the tables first: manage.py migrate cleanup --fake-initial"
 
 
@@ -244,6 +248,9 @@ class PostgresEnforcement(Enforcement):
     @contextmanager
     def _turn(self, guard: str) -> Iterator[None]:
         self.refuse_unsuitable_tables(guard)
+        # A lock and time-outs of the session: they would go to whoever gets it next.
+        if backends.database(using=self.using).server.pooling() == "transaction":
+            raise GuardForbidden(guard=guard, problem=_POOLED)
         if not self.sessions.take_turn():
             raise GuardForbidden(guard=guard, problem="another migration of guards is running on this database.")
         try:

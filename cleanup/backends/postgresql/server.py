@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from django.db import DatabaseError
+
 from cleanup.backends import server
 from cleanup.backends.query import quote
-from cleanup.backends.server import Collation, Identity, Role
+from cleanup.backends.server import Collation, Identity, Pooling, Role
 
 if TYPE_CHECKING:
     from cleanup.backends.catalogue import TableName
+
+#: How often two connections compare their sessions, in case others use the proxy at the same time.
+_COMPARISONS = 5
 
 
 class Server(server.Server):
@@ -67,6 +72,31 @@ class Server(server.Server):
             names=list(self._SETTINGS),
         )
         return dict.fromkeys(self._SETTINGS) | dict(told or ())
+
+    def pooling(self) -> Pooling:
+        # A proxy cannot hand on the server's answer to who serves the connection: it makes one up.
+        session = self._session()
+        connection: Any = self.connection.connection
+        if session in {None, connection.info.backend_pid}:
+            return "none"
+        other = self.connection.copy()
+        try:
+            for _ in range(_COMPARISONS):
+                with other.cursor() as cursor:
+                    cursor.execute("SELECT pg_backend_pid()")
+                    (others,) = cursor.fetchone()
+                # By session, each connection keeps its own as long as it lasts.
+                if others == session or self._session() != session:
+                    return "transaction"
+        except DatabaseError:  # there is room for one connection alone
+            return "unknown"
+        finally:
+            other.close()
+        return "unknown"
+
+    def _session(self) -> int | None:
+        told = self.ask_one("SELECT pg_backend_pid()")
+        return told[0] if told else None
 
     def reported(self, name: str) -> str | None:
         self.connection.ensure_connection()

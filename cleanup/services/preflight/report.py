@@ -163,6 +163,24 @@ class _Preflight:
             why = "is a standby in recovery" if self.identity.in_recovery else "is read-only for the current role"
             yield _about_server("read_only", f"The database {why}: nothing can be written. Connect to the primary.")
         yield from self._lock_timeout_problems()
+        yield from self._pooling_problems()
+
+    def _pooling_problems(self) -> Iterator[Problem]:
+        changes = list(_bound_to_sessions(self.connection.settings_dict))
+        pooling = self.server.pooling() if changes else "none"
+        if pooling == "none":
+            return
+        advice = f'In DATABASES["{self.using}"], {", and ".join(changes)}.'
+        if pooling == "transaction":
+            yield _about_server(
+                "pooling",
+                "The connection goes through a proxy that pools by transaction (as PgBouncer does), where nothing may "
+                f"be kept on a session. {advice}",
+            )
+        else:
+            self.warnings.append(
+                _about_server("pooling", f"The connection goes through a proxy. If it pools by transaction: {advice}")
+            )
 
     def _lock_timeout_problems(self) -> Iterator[Problem]:
         deadlock, ours = self.server.deadlock_timeout_ms(), conf.lock_timeout_ms()
@@ -385,6 +403,17 @@ def _migration_problems(connection: BaseDatabaseWrapper) -> Iterator[Problem]:
             f"Migrations of cleanup are not applied ({', '.join(missing)}). "
             f"Apply them with: manage.py migrate cleanup --fake-initial",
         )
+
+
+def _bound_to_sessions(settings: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what to change in a database's entry if each transaction may get another session of the server."""
+    options = settings.get("OPTIONS", {})
+    if not settings.get("DISABLE_SERVER_SIDE_CURSORS"):
+        yield 'set "DISABLE_SERVER_SIDE_CURSORS": True'
+    if options.get("prepare_threshold") is not None:
+        yield 'remove "prepare_threshold" from "OPTIONS"'
+    if options.get("assume_role"):
+        yield 'remove "assume_role" from "OPTIONS" and log in as that role'
 
 
 def _about_server(code: str, message: str) -> Problem:
