@@ -189,6 +189,14 @@ def find_binaries() -> Path:
     raise NoPostgreSQLError(NO_POSTGRESQL)
 
 
+def find_backup(binaries: Path) -> Path:
+    """Return the program that copies a running server: the one beside it, or of the system's newest, if it has none."""
+    system = sorted(
+        Path("/usr/lib/postgresql").glob("*/bin/pg_basebackup"), key=lambda path: float(path.parent.parent.name)
+    )
+    return next((path for path in (binaries / "pg_basebackup", *reversed(system)) if path.exists()), binaries)
+
+
 def find_compiling_binaries() -> Path | None:
     """Return the newest system's programs with the just-in-time compiler, which no wheel brings.
 
@@ -257,7 +265,7 @@ def copy(server: Server, **settings: str) -> Server:
         if user:
             os.chown(directory, user.uid, user.gid)
         binaries = runnable(find_binaries(), directory=directory, user=user)
-        command = [binaries / "pg_basebackup", "-D", directory / "data", "-h", server.directory, "-U", "postgres"]
+        command = [find_backup(binaries), "-D", directory / "data", "-h", server.directory, "-U", "postgres"]
         subprocess.run(
             [*command, "--checkpoint=fast", "--no-sync"],
             check=True,
