@@ -262,7 +262,7 @@ def _databases(tables: FolderTables) -> Iterator[CheckMessage]:
 
 def _required_fields(tables: FolderTables) -> Iterator[CheckMessage]:
     defaults = conf.folder_defaults()
-    if callable(defaults):
+    if callable(defaults) or not tables.takes_structures:
         return
     for name in fields_to_provide():
         if name not in defaults and f"{name}_id" not in defaults:

@@ -187,6 +187,11 @@ class FolderTables:
         return self.ownership in (Ownership.ROOT, Ownership.TREE)
 
     @property
+    def takes_structures(self) -> bool:
+        """Return whether an application can be given folders: each names it, and lies in another one."""
+        return not self.inherits and not self.flat
+
+    @property
     def owner_columns(self) -> tuple[str, ...]:
         """The column of folders that names their application, if there is one."""
         return () if self.folder_application is None else (self.folder_application,)

@@ -18,6 +18,12 @@ class Guard(StrEnum):
     BLANK_NAME = "cleanup_name_not_blank"
 
 
+#: The guards that are unique indexes.
+INDEXES = (Guard.ONE_ROOT, Guard.ONE_NAME)
+
+#: The second index of each, on folders without an application, if these are trees.
+SHARED_INDEX = {guard: f"{guard}_shared" for guard in INDEXES}
+
 #: The app of the migrations.
 APP_LABEL = "cleanup_guards"
 

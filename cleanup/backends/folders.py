@@ -675,6 +675,20 @@ class FolderSql(ForestSql):
             application=self._application,
         )
 
+    def next_units(self, after: str | None, size: int) -> Query:
+        """Select the keys of so many applications, or of what stands in their place, after one."""
+        return self.block(
+            """
+            SELECT {application}
+              FROM {units} AS a
+             WHERE {within}
+             ORDER BY a.{application_key}
+             LIMIT %(size)s
+            """,
+            application=self._application,
+            within=self.within(Scope(after=after), f"a.{self.application_key}"),
+        ).bind(size=size)
+
     def range_end(self, after: str | None, size: int) -> Query:
         """Select the key of the ``size``-th application after a key and the next one, if there are any."""
         return self.block(

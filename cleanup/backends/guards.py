@@ -6,9 +6,13 @@ parameters, because DDL takes none.
 Note [Recognition]. A unique index is equivalent to a guard if it forbids everything that the guard forbids: its parts
 are among the guard's columns and its conditions are among the guard's, or require one of its parts to be not null, and
 a unique index ignores nulls anyway. Its collation does not matter, because names that are equal by code point are equal
-under any. An index with our own name must match the current settings exactly; one that was made under another
-``CLEANUP_DIFFERENT_ROOTS`` or ``CLEANUP_FOLDER_LIVE`` is ours, but outdated. An object with our name but on other
-columns, or of another kind, is the host's: it is equivalent to nothing, and is never touched.
+under any. An index with our own name must match the current settings exactly; one that has a form which the guard has
+under other settings is ours, but outdated. An object with our name but on other columns, or of another kind, is the
+host's: it is equivalent to nothing, and is never touched.
+
+Note [Shared folders]. Beside applications, root folders without one are trees (``CLEANUP_SHARED_FOLDERS``). A unique
+index ignores nulls, and PostgreSQL 14 knows no other, so each guard against duplicates has a second index there, on the
+folders without an application alone. The two are put, found and lifted as one guard.
 """
 
 from collections.abc import Iterator, Sequence
@@ -19,14 +23,16 @@ from cleanup import conf
 from cleanup.backends.catalogue import Catalogue, TableName
 from cleanup.backends.folders import FolderSql, Looseness
 from cleanup.backends.forest import Scope
-from cleanup.backends.predicates import column_of, conditions_of
-from cleanup.backends.query import Query, block, quote
+from cleanup.backends.predicates import column_of, conditions_of, spelled
+from cleanup.backends.query import Query, block, joined, quote
 from cleanup.backends.session import Session
-from cleanup.folder_tables import SELF, FolderTables
+from cleanup.folder_tables import SELF, FolderTables, Ownership
 from cleanup.guard_names import (
     FILES_BY_FOLDER,
     FOLDERS_BY_APPLICATION,
     FOLDERS_BY_PARENT,
+    INDEXES,
+    SHARED_INDEX,
     Guard,
 )
 
@@ -77,7 +83,8 @@ class GuardSql(FolderSql):
         loose_files: Looseness = "",
     ) -> None:
         super().__init__(session, tables, loose_files=loose_files)
-        if not tables.inherits:  # what has no application is not guarded
+        self.shared = tables.ownership == Ownership.SHARED
+        if not tables.inherits:
             self.derived, self.owner = False, self.own
         self.parent = self.held_parent
         self.folder_table, self.file_table = folders, files
@@ -130,7 +137,7 @@ class GuardSql(FolderSql):
 
     def offenders(self, guard: Guard) -> Query:
         """Select the key of each application, folder or file by which a guard is violated."""
-        if guard in (Guard.ONE_ROOT, Guard.ONE_NAME):
+        if guard in INDEXES:
             return self._duplicated(guard)
         if guard == Guard.FILE_APPLICATION:
             key, table = self._file_key, self.files
@@ -154,8 +161,14 @@ class GuardSql(FolderSql):
         return block("{rule} AND {live}", rule=rule, live=self.live("f."))
 
     def _duplicated(self, guard: Guard) -> Query:
+        if guard == Guard.ONE_NAME and (self.derived or self.shared):
+            return self._duplicated_siblings()
         if self.derived:
-            return self._duplicated_roots() if guard == Guard.ONE_ROOT else self._duplicated_siblings()
+            return self._duplicated_roots()
+        owned = self._duplicated_of_applications(guard)
+        return joined("\nUNION ALL\n", (owned, self._duplicated_shared_roots())) if self.shared else owned
+
+    def _duplicated_of_applications(self, guard: Guard) -> Query:
         same_parent = guard == Guard.ONE_NAME
         group = [f"f.{self.parent}"] if same_parent else []
         if same_parent or self.roots_by_name:
@@ -182,21 +195,33 @@ class GuardSql(FolderSql):
             application=self.text(self.tables.application_key, "r.application"),
         )
 
+    def _duplicated_shared_roots(self) -> Query:
+        """Select the trees, beside applications, that have several root folders."""
+        return self.block(
+            """
+            SELECT {tree} AS offender
+              FROM (SELECT r.application FROM ({roots}) AS r GROUP BY r.application HAVING count(*) > 1) AS g
+            """,
+            tree=self.text(self.tables.application_key, "g.application"),
+            roots=self._roots_of_trees(Scope()),
+        )
+
     def _duplicated_siblings(self) -> Query:
         """Select the folders with same-named folders in them, whether or not a root leads to them."""
+        same = [f"f.{self.parent}", *([f"f.{self.own}"] if self.shared else []), self.bytewise(f"f.{self.name}")]
         return self.block(
             """
             SELECT DISTINCT {parent_key} AS offender
               FROM (SELECT f.{parent} AS parent
                       FROM {folders} AS f
                      WHERE {above} IS NOT NULL AND {live}
-                     GROUP BY f.{parent}, {exact_name}
+                     GROUP BY {same}
                     HAVING count(*) > 1) AS g
             """,
             parent_key=self.text(self.tables.folder_key, "g.parent"),
             above=self.above("f."),
             live=self.live("f."),
-            exact_name=self.bytewise(f"f.{self.name}"),
+            same=", ".join(same),
         )
 
     def _astray(self, folder: str, owner: str, *, of_file: bool = False) -> str:
@@ -212,15 +237,22 @@ class GuardSql(FolderSql):
 
     # What creates a guard.
 
-    def unique_index(self, guard: Guard) -> tuple[str, str]:
-        """Return key parts and predicate (empty: none) of a guard that is a unique index."""
-        conditions = list(self.live_conditions(""))
-        if guard == Guard.ONE_ROOT:
-            of_roots = [*map(quote, self.tables.owner_columns), *([self.indexed_name()] if self.roots_by_name else [])]
-            return ", ".join(of_roots), " AND ".join([f"{self.above('')} IS NULL", *conditions])
+    def unique_indexes(self, guard: Guard) -> dict[str, tuple[str, str]]:
+        """Return key parts and predicate (empty: none), by name, of a guard that unique indexes are."""
+        live, above, of_root = [*self.live_conditions("")], self.above(""), guard == Guard.ONE_ROOT
+        place = f"{above} IS {'' if of_root else 'NOT '}NULL"
         owner = [] if self.derived else [self.owner]
-        owned = [f"{column} IS NOT NULL" for column in (self.above(""), *owner)]
-        return ", ".join((self.parent, *owner, self.indexed_name())), " AND ".join([*owned, *conditions])
+        if of_root:
+            parts = [*map(quote, self.tables.owner_columns), *([self.indexed_name()] if self.roots_by_name else [])]
+            conditions = [place, *live]
+        else:
+            parts = [self.parent, *owner, self.indexed_name()]
+            conditions = [place, *(f"{column} IS NOT NULL" for column in owner), *live]
+        indexes = {guard.value: (", ".join(parts), " AND ".join(conditions))}
+        if self.shared:  # see Note [Shared folders]
+            parts = [*([] if of_root else [self.parent]), self.indexed_name()]
+            indexes[SHARED_INDEX[guard]] = (", ".join(parts), " AND ".join([place, f"{self.own} IS NULL", *live]))
+        return indexes
 
     def indexed_name(self) -> str:
         """Return the key part that compares names by code point."""
@@ -234,10 +266,13 @@ class GuardSql(FolderSql):
 
     def make(self, guard: Guard) -> list[str]:
         """Return the statements that put a guard in place from scratch."""
-        if guard not in (Guard.ONE_ROOT, Guard.ONE_NAME):
+        if guard not in INDEXES:
             return self.make_rule(guard)
-        parts, where = self.unique_index(guard)
-        return [self.create_index(guard, self.folder_table, parts, unique=True, where=where)]
+        return [self.make_index(name, *index) for name, index in self.unique_indexes(guard).items()]
+
+    def make_index(self, name: str, parts: str, where: str) -> str:
+        """Return the statement that makes one index of a guard."""
+        return self.create_index(name, self.folder_table, parts, unique=True, where=where)
 
     def make_rule(self, guard: Guard) -> list[str]:
         """Return the statements that create a guard that is not an index."""
@@ -249,8 +284,9 @@ class GuardSql(FolderSql):
 
     def drop(self, guard: Guard) -> list[str]:
         """Return the statements that drop a guard of our own name."""
-        of_index = guard in (Guard.ONE_ROOT, Guard.ONE_NAME)
-        return [self.drop_index(self.folder_table, guard)] if of_index else self.drop_rule(guard)
+        if guard not in INDEXES:
+            return self.drop_rule(guard)
+        return [self.drop_index(self.folder_table, name) for name in self.unique_indexes(guard)]
 
     def drop_rule(self, guard: Guard) -> list[str]:
         """Return the statements that drop a guard that is not an index."""
@@ -326,52 +362,93 @@ class GuardSql(FolderSql):
         return found
 
     def _standings(self) -> Iterator[tuple[Guard, InstalledGuard]]:
-        for index in self._indexes():
-            for guard in (Guard.ONE_ROOT, Guard.ONE_NAME):
-                if (standing := self._as_index(guard, index)) is not None:
-                    yield guard, standing
+        there = self.index_standing()
+        for guard in INDEXES:
+            if (found := self._of_indexes(guard, there)) is not None:
+                yield guard, found
         # As they are now, whatever was known about them before.
         tables, file = self.tables, self.tables.file
+        columns: list[tuple[Guard, TableName, str, str | None]]
         columns = [(Guard.PARENT_APPLICATION, self.folder_table, tables.folder_parent, tables.folder_application)]
-        if self.file_table and file and file.application:
+        if self.file_table and file:
             columns.append((Guard.FILE_APPLICATION, self.file_table, file.folder, file.application))
         for key in self.catalogue(self.session.connection).foreign_keys_of(self.guarded_tables):
             own_pairs = set(zip(key.columns, key.target_columns, strict=True))
             for guard, table, column, owner in columns:
                 pairs = {(column, self.tables.folder_key.column), (owner, self.tables.folder_application)}
-                if key.table == table and key.target == self.folder_table and own_pairs == pairs:
+                if key.table != table or key.target != self.folder_table:
+                    continue
+                if guard not in self.possible_guards:  # left from other settings
+                    if key.name == guard:
+                        yield guard, InstalledGuard(guard, table, ours=True, whole=False, usable=False)
+                elif own_pairs == pairs:
                     yield guard, InstalledGuard(key.name, table, ours=key.name == guard, whole=key.validated)
         yield from self._rules()
 
-    def _as_index(self, guard: Guard, index: IndexFound) -> InstalledGuard | None:
-        if index.table != self.folder_table or not index.unique:
+    def index_standing(self) -> dict[str, InstalledGuard]:
+        """Return the equivalent of each index of a guard, if there is one, by the name that ours has."""
+        found: dict[str, InstalledGuard] = {}
+        for index in self._indexes():
+            if index.table != self.folder_table or not index.unique:
+                continue
+            for guard in INDEXES:
+                wanted = self.unique_indexes(guard)
+                for name in (guard.value, SHARED_INDEX[guard]):
+                    standing = self._as_index(guard, name, wanted.get(name), index)
+                    if standing is not None and (name not in found or _rank(standing) > _rank(found[name])):
+                        found[name] = standing
+        return found
+
+    def _of_indexes(self, guard: Guard, there: dict[str, InstalledGuard]) -> InstalledGuard | None:
+        """Return the guard that its indexes are together; those that the settings do not ask for make it outdated."""
+        found = {name: there[name] for name in (guard.value, SHARED_INDEX[guard]) if name in there}
+        if not found:
             return None
-        needed = conditions_of(self.unique_index(guard)[1].replace("%%", "%")) or frozenset()
+        usable = found.keys() == self.unique_indexes(guard).keys() and all(one.usable for one in found.values())
+        whole = usable and all(one.whole for one in found.values())
+        one = next((one for one in found.values() if one.ours), next(iter(found.values())))
+        by_name = found[guard.value].by_name if guard.value in found else None
+        return replace(one, whole=whole, usable=usable, by_name=by_name)
+
+    def _as_index(
+        self, guard: Guard, name: str, wanted: tuple[str, str] | None, index: IndexFound
+    ) -> InstalledGuard | None:
+        needed = conditions_of(wanted[1].replace("%%", "%")) or frozenset() if wanted else None
         parts = {column_of(part) for part in index.parts}
         conditions = conditions_of(index.predicate)
-        columns, others = self._columns(guard)
+        columns = self._columns(guard, shared=name != guard)
         by_name = self.tables.folder_name in parts if guard == Guard.ONE_ROOT else None
-        if index.name == guard:
+        if index.name == name:
             enforced = conditions == needed and index.valid
             usable = enforced and parts == columns
             standing = InstalledGuard(
-                guard, index.table, ours=True, whole=usable, usable=usable, by_name=by_name if enforced else None
+                name, index.table, ours=True, whole=usable, usable=usable, by_name=by_name if enforced else None
             )
-            return standing if parts in (columns, others) else None
+            return standing if parts == columns or self._is_form(guard, parts, index.predicate) else None
+        if needed is None:
+            return None
         implied = {(column, "<is>", "<not>", "<null>") for column in parts if column is not None}
         covers = parts <= columns and conditions is not None and conditions <= needed | implied
         return InstalledGuard(index.name, index.table, ours=False, by_name=by_name) if covers and index.valid else None
 
-    def _columns(self, guard: Guard) -> tuple[set[str | None], set[str | None]]:
-        """Return the columns of a guard that is an index, and those that it has under other settings."""
+    def _columns(self, guard: Guard, *, shared: bool) -> set[str | None]:
+        """Return the columns of an index of a guard."""
         tables = self.tables
-        columns: set[str | None]
-        if guard == Guard.ONE_NAME:
-            columns = {tables.folder_parent, tables.folder_name, *(() if self.derived else tables.owner_columns)}
-            return columns, columns
-        by_name: set[str | None] = {*tables.owner_columns, tables.folder_name}
-        forms = set[str | None](tables.owner_columns) or by_name, by_name
-        return forms[::-1] if self.roots_by_name else forms
+        by_name = guard == Guard.ONE_NAME or shared or self.roots_by_name
+        owners = () if shared or (guard == Guard.ONE_NAME and self.derived) else tables.owner_columns
+        parent = (tables.folder_parent,) if guard == Guard.ONE_NAME else ()
+        return {*parent, *owners, *((tables.folder_name,) if by_name else ())}
+
+    def _is_form(self, guard: Guard, parts: set[str | None], predicate: str | None) -> bool:
+        """Return whether an index has a form that the guard has under some settings, whichever the owner's column."""
+        tables = self.tables
+        of_siblings = {tables.folder_parent, tables.folder_name}
+        others = parts - (of_siblings if guard == Guard.ONE_NAME else {tables.folder_name})
+        if len(others) > 1 or others & {None, tables.folder_key.column, tables.folder_parent}:
+            return False
+        if guard == Guard.ONE_NAME and not of_siblings <= parts:
+            return False
+        return predicate is not None and tables.folder_parent in spelled(predicate)
 
     def _indexes(self) -> list[IndexFound]:
         raise NotImplementedError

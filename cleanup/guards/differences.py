@@ -20,7 +20,7 @@ class DifferenceKind(StrEnum):
     NOT_VALIDATED = "not_validated"
     """It is not known to hold for older rows."""
     UNWANTED = "unwanted"
-    """``CLEANUP_GUARDS`` leaves it out."""
+    """``CLEANUP_GUARDS`` leaves it out, or other settings do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ _SENTENCES = {
     DifferenceKind.MISSING: "Guard {guard} is not in place.",
     DifferenceKind.OUTDATED: "Guard {guard} was made under other settings, or left unfinished.",
     DifferenceKind.NOT_VALIDATED: "Guard {guard} is not validated for older rows.",
-    DifferenceKind.UNWANTED: "Guard {guard} is in place, but CLEANUP_GUARDS leaves it out.",
+    DifferenceKind.UNWANTED: "Guard {guard} is in place, but the settings leave it out.",
 }
 
 
@@ -52,7 +52,7 @@ def guard_differences(*, using: str) -> list[GuardDifference]:
     applied = applied_migrations(using=using)
     there = standings(sql, applied=applied)
     found = []
-    for guard in sql.possible_guards:
+    for guard in Guard:
         kind = _kind(there.get(guard), wanted=guard in sql.guards)
         if kind is not None:
             migration = (VALIDATED_BY if kind == DifferenceKind.NOT_VALIDATED else MADE_BY).get(guard, MADE_BY[guard])

@@ -23,7 +23,7 @@ from cleanup.backends.postgresql.lock_waits import Sessions, StillHeld
 from cleanup.backends.query import pasteable, quote
 from cleanup.exceptions import DatabaseUnusable, GuardBlocked, GuardForbidden
 from cleanup.folder_tables import FolderTables, folder_tables
-from cleanup.guard_names import APP_LABEL, VALIDATED_BY, Guard
+from cleanup.guard_names import APP_LABEL, INDEXES, SHARED_INDEX, VALIDATED_BY, Guard
 from cleanup.guards.violations import incomparable, obstacle, points_bound_by, taken, told_points
 from cleanup.references.key_types import looseness
 
@@ -126,6 +126,15 @@ class Enforcement:
         if found is not None:
             raise GuardForbidden(guard=name, problem=str(found), count=found.number, examples=found.examples)
 
+    def _ours(self, guard: Guard, there: Mapping[str, InstalledGuard]) -> list[str]:
+        """Return the indexes of a guard that have our names."""
+        return [name for name in (guard.value, SHARED_INDEX[guard]) if name in there and there[name].ours]
+
+    def _ours_to_drop(self, guard: Guard, there: Mapping[str, InstalledGuard]) -> list[str]:
+        """Return those that are not, or no longer, as the settings ask."""
+        wanted = self.sql.unique_indexes(guard)
+        return [name for name in self._ours(guard, there) if name not in wanted or not there[name].usable]
+
     def _refuse_forbidden(self, guard: Guard) -> None:
         found = obstacle(self.sql, guard)
         if found is not None:
@@ -157,14 +166,31 @@ class SqliteEnforcement(Enforcement):
             self._refuse_taken(guard, self.sql.table_of(guard), standing)
             if guard not in VALIDATED_BY:
                 self._refuse_forbidden(guard)
+            if guard in INDEXES:
+                self._put_indexes(guard)
+                return
             if standing is not None:
                 self._execute_all(self.sql.drop(guard))
             self._execute_all(self.sql.make(guard))
 
+    def _put_indexes(self, guard: Guard) -> None:
+        there = self.sql.index_standing()
+        for name in self._ours_to_drop(guard, there):
+            self.sql.session.execute(self.sql.drop_index(self.sql.folder_table, name))
+        for name, index in self.sql.unique_indexes(guard).items():
+            if name not in there or not there[name].usable:
+                self._refuse_taken(name, self.sql.folder_table, there.get(name))
+                self.sql.session.execute(self.sql.make_index(name, *index))
+
     def lift(self, guard: Guard) -> None:
         with transaction.atomic(using=self.using):
             standing = self.sql.standing().get(guard)
-            if standing is not None and standing.ours:
+            if standing is None or not standing.ours:
+                return
+            if guard in INDEXES:
+                for name in self._ours(guard, self.sql.index_standing()):
+                    self.sql.session.execute(self.sql.drop_index(self.sql.folder_table, name))
+            else:
                 self._execute_all(self.sql.drop(guard))
 
     def validate(self, guard: Guard) -> None:
@@ -201,16 +227,15 @@ class PostgresEnforcement(Enforcement):
     def put(self, guard: Guard) -> None:
         with self._turn(guard):
             standing = self.sql.standing().get(guard)
-            is_index = guard in (Guard.ONE_ROOT, Guard.ONE_NAME)
             if standing is not None and standing.usable and (standing.whole or guard in VALIDATED_BY):
                 return
             self._refuse_taken(guard, self.sql.table_of(guard), standing)
             if guard not in VALIDATED_BY or incomparable(self.sql, guard) is not None:
                 self._refuse_forbidden(guard)
-            statements = self.sql.make(guard)
-            if is_index:
-                self._build(guard, self.sql.folder_table, statements[0], self.sql.standing)
+            if guard in INDEXES:
+                self._build_indexes(guard)
                 return
+            statements = self.sql.make(guard)
             if standing is not None:  # a check that was added but not validated
                 statements = self.sql.validate(guard) if standing.ours else statements
             for statement in statements:
@@ -221,8 +246,9 @@ class PostgresEnforcement(Enforcement):
             standing = self.sql.standing().get(guard)
             if standing is None or not standing.ours:
                 return
-            if guard in (Guard.ONE_ROOT, Guard.ONE_NAME):
-                self._drop_index(standing.table, guard)
+            if guard in INDEXES:
+                for name in self._ours(guard, self.sql.index_standing()):
+                    self._drop_index(standing.table, name)
             else:
                 for statement in self.sql.drop(guard):
                     self._alter(guard, statement)
@@ -244,6 +270,15 @@ class PostgresEnforcement(Enforcement):
             self._alter(guard, statement)
 
     # How.
+
+    def _build_indexes(self, guard: Guard) -> None:
+        table, there = self.sql.folder_table, self.sql.index_standing()
+        for name, index in self.sql.unique_indexes(guard).items():
+            if name not in there or not there[name].whole:
+                self._refuse_taken(name, table, there.get(name))
+                self._build(name, table, self.sql.make_index(name, *index), self.sql.index_standing)
+        for name in self._ours_to_drop(guard, self.sql.index_standing()):
+            self._drop_index(table, name)
 
     @contextmanager
     def _turn(self, guard: str) -> Iterator[None]:

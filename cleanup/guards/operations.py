@@ -63,8 +63,6 @@ class _GuardOperation(Operation):
             return
         with _as_command_error(), pinning(using=using):
             work = enforcement(using=using)
-            if not self.applies(work):
-                return
             if schema_editor.collect_sql:
                 for statement in self.statements(work, backwards=backwards):
                     schema_editor.execute(statement, params=None)
@@ -72,10 +70,6 @@ class _GuardOperation(Operation):
                 self.undo(work)
             else:
                 self.do(work)
-
-    def applies(self, work: Enforcement) -> bool:  # noqa: ARG002
-        """Return whether the mapped tables can have it."""
-        return True
 
     def statements(self, work: Enforcement, *, backwards: bool) -> list[str]:
         """Return what would be executed if nothing, or everything, is in place."""
@@ -118,10 +112,6 @@ class _OneGuard(_GuardOperation):
     def __init__(self, guard: Guard) -> None:
         self.guard = guard
 
-    def applies(self, work: Enforcement) -> bool:
-        """Return whether the mapped tables can have this guard."""
-        return self.guard in work.sql.possible_guards
-
     def is_wanted(self, work: Enforcement) -> bool:
         """Return whether the settings ask for this guard."""
         return self.guard in work.sql.guards
@@ -142,7 +132,8 @@ class PutGuard(_OneGuard):
 
     def statements(self, work: Enforcement, *, backwards: bool) -> list[str]:
         """Return the guard's DDL."""
-        return work.statements(self.guard, backwards=backwards) if backwards or self.is_wanted(work) else []
+        shown = self.guard in work.sql.possible_guards if backwards else self.is_wanted(work)
+        return work.statements(self.guard, backwards=backwards) if shown else []
 
     def do(self, work: Enforcement) -> None:
         """Put it in place, or, if the settings leave it out, see that it is not."""

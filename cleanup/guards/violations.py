@@ -11,19 +11,21 @@ from cleanup import backends
 from cleanup.backends.catalogue import TableName
 from cleanup.backends.guards import LONGEST_NAME_BYTES, GuardSql
 from cleanup.backends.query import Query, block, quoted
-from cleanup.guard_names import APP_LABEL, MADE_BY, Guard, on, putting
+from cleanup.folder_tables import Ownership
+from cleanup.guard_names import APP_LABEL, INDEXES, MADE_BY, Guard, on, putting
 from cleanup.models import Result, RollbackPoint
 from cleanup.references import Fault, faults_of_shape
 
 EXAMPLES = 3
 
+#: What is counted for a unique index, of one and of several, and what is wrong with it.
+_APPLICATION = ("application has", "applications have")
+_TREE = ("tree has", "trees have")
+_EITHER = ("application or tree has", "applications or trees have")
+_FOLDER = ("folder has same-named folders in it", "folders have same-named folders in them")
+
 #: Of one, of several.
 _PROBLEMS = {
-    Guard.ONE_ROOT: ("application has several root folders", "applications have several root folders"),
-    Guard.ONE_NAME: (
-        "application has same-named folders side by side",
-        "applications have same-named folders side by side",
-    ),
     Guard.PARENT_APPLICATION: (
         "folder has a parent that is missing or of another application",
         "folders have a parent that is missing or of another application",
@@ -112,10 +114,8 @@ def obstacle(sql: GuardSql, guard: Guard) -> Obstacle | None:
         return Obstacle(guard, fault.code, 0, (), command, "", of_all=fault.message)
     number, examples = _count(sql, sql.offenders(guard))
     if number:
-        problem = _PROBLEMS[guard][number != 1]
-        if guard == Guard.ONE_ROOT and sql.roots_by_name:
-            problem = f"{problem} with the same name"
-        if guard in (Guard.ONE_ROOT, Guard.ONE_NAME):
+        problem = _problem(sql, guard, several=number != 1)
+        if guard in INDEXES:
             command = _CLEAN_UP.format(alias=alias)
             advice = f"Merge them with: {command} ({_VERIFY.format(alias=alias)} lists what it leaves alone)."
         else:
@@ -130,6 +130,20 @@ def obstacle(sql: GuardSql, guard: Guard) -> Obstacle | None:
             advice = "No index in PostgreSQL can hold these: shorten them, or leave out this guard and those after it."
             return Obstacle(guard, f"{problem} bytes", number, examples, _VERIFY.format(alias=alias), advice)
     return None
+
+
+def _problem(sql: GuardSql, guard: Guard, *, several: bool) -> str:
+    """Return what is wrong with one, or several, of what is counted for a guard."""
+    if guard not in INDEXES:
+        return _PROBLEMS[guard][several]
+    ownership = sql.tables.ownership
+    if guard == Guard.ONE_NAME:
+        if ownership != Ownership.FOLDER:  # what is counted are the parents
+            return _FOLDER[several]
+        return f"{_APPLICATION[several]} same-named folders side by side"
+    owner = {Ownership.TREE: _TREE, Ownership.SHARED: _EITHER}.get(ownership, _APPLICATION)
+    alike = " with the same name" if sql.roots_by_name and ownership != Ownership.TREE else ""
+    return f"{owner[several]} several root folders{alike}"
 
 
 def _fault(sql: GuardSql, guard: Guard) -> Fault | None:

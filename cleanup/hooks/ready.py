@@ -169,12 +169,18 @@ class ReadyHook:
 def recompute(*, using: str, application_ids: Iterable[Any] | None = None) -> None:
     """Bring the columns that the ready hooks of the setting keep into agreement with the trees.
 
-    Of all applications, if none are given. Raises MisconfiguredSetting.
+    Of all applications, and all trees that stand in their place, if none are given. Raises MisconfiguredSetting.
     """
-    if application_ids is None:
-        application_ids = folder_tables().application._base_manager.using(using).values_list("pk", flat=True).iterator()
-    for several in _chunks(application_ids):
+    for several in _everything(using) if application_ids is None else _chunks(application_ids):
         _rewrite(configured(), using=using, application_ids=several)
+
+
+def _everything(using: str) -> Iterator[list[str]]:
+    sql = backends.database(using=using).folders(folder_tables())
+    after = None
+    while several := [key for (key,) in sql.fetch(sql.next_units(after, _TOGETHER))]:
+        yield several
+        after = several[-1]
 
 
 def _chunks(keys: Iterable[Any]) -> Iterator[list[Any]]:

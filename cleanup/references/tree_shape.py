@@ -165,8 +165,6 @@ class TreeShape:
         if self.tables.ownership in (Ownership.TREE, Ownership.SHARED):
             yield from self._slow_trees(marks)
             yield from self._renamed_trees()
-        if self.tables.ownership == Ownership.SHARED and conf.guards():
-            yield self._unguarded_trees()
         if not self.tables.inherits:
             yield from self._heirs()
         if self.tables.ownership != Ownership.TREE:
@@ -201,15 +199,6 @@ class TreeShape:
                 f"After such a merge the tree has another key: results, points and holds from before have the old one, "
                 f"and an undo gives it back.",
             )
-
-    def _unguarded_trees(self) -> Problem:
-        return Problem(
-            "unguarded_trees",
-            self._name,
-            self.tables.owner_columns[0],
-            'CLEANUP_SHARED_FOLDERS = "merge" merges root folders without an application, too, but no guard keeps new '
-            "duplicates out of them; the next cleanup merges those.",
-        )
 
     def _mixed_roots(self, marks: dict[str, int]) -> Iterator[Problem]:
         mark = self.tables.root_parent

@@ -13,8 +13,8 @@ from django.db import DatabaseError, IntegrityError, InterfaceError, Operational
 
 from cleanup.backends.session import STATEMENT_TABLES
 from cleanup.exceptions import ApplicationError, CleanupError, CountMismatch, LeaseLost, ProofFailed, SchemaChanged
-from cleanup.folder_tables import folder_tables
-from cleanup.guard_names import Guard
+from cleanup.folder_tables import Ownership, folder_tables
+from cleanup.guard_names import SHARED_INDEX, Guard
 
 ErrorClass = Literal["transient", "data", "system"]
 
@@ -107,8 +107,9 @@ class Classified:
 def broken_guard(error: DatabaseError) -> Guard | None:
     """Return the guard of our own name that a row violated, None for another constraint."""
     name = getattr(getattr(error.__cause__, "diag", None), "constraint_name", None) or str(error)
-    if name in set(Guard):
-        return Guard(name)
+    named = {guard.value: guard for guard in Guard} | {name: guard for guard, name in SHARED_INDEX.items()}
+    if name in named:
+        return named[name]
     # Of a unique index, SQLite names the columns instead.
     tables = folder_tables()
     table = tables.folder_table.strip('"')
@@ -118,6 +119,8 @@ def broken_guard(error: DatabaseError) -> Guard | None:
         (*tables.owner_columns, tables.folder_name): Guard.ONE_ROOT,
         (tables.folder_parent, *of_siblings, tables.folder_name): Guard.ONE_NAME,
     }
+    if tables.ownership == Ownership.SHARED:
+        unique |= {(tables.folder_name,): Guard.ONE_ROOT, (tables.folder_parent, tables.folder_name): Guard.ONE_NAME}
     for columns, guard in unique.items():
         if name == f"UNIQUE constraint failed: {', '.join(f'{table}.{column}' for column in columns)}":
             return guard

@@ -9,8 +9,10 @@ from io import StringIO
 
 import pytest
 from django.contrib.auth.models import User
+from django.core.checks import run_checks
 from django.core.management import CommandError, call_command
 from django.db import IntegrityError
+from django.db.models import NOT_PROVIDED
 from django.urls import reverse
 
 from cleanup.exceptions import Guarded, NoStructures, RollbackConflict, Superseded, UnknownObject, WouldDetach
@@ -234,6 +236,14 @@ class TestGuards:
         with pytest.raises(CommandError, match="--cleanup"):
             self.put(scratch_database)
 
+    def test_speak_of_trees_and_folders(self, scratch_database):
+        topics(scratch_database, "1 A, 2 A, 3 B, 4 x 3, 5 x 3")
+        messages = [one for one in run_checks(databases=[scratch_database]) if one.id == "cleanup_guards.W001"]
+        told = "\n".join(one.msg for one in messages)
+        assert "1 tree has several root folders (1)." in told
+        assert "1 folder has same-named folders in it (3)." in told
+        assert "application has" not in told
+
     def test_let_an_undo_bring_copies(self, scratch_database):
         topics(scratch_database, MESS)
         report = service(scratch_database).cleanup_all_duplicate_folders()
@@ -271,6 +281,11 @@ class TestNames:
         with pytest.raises(SystemExit) if code else nullcontext() as ended:
             call_command("database_cleanup", option, database=database, stdout=StringIO(), stderr=StringIO())
         assert not code or ended.value.code == code
+
+    def test_no_check_asks_for_values_of_folders_that_are_never_made(self, database, monkeypatch):
+        monkeypatch.setattr(Topic._meta.get_field("heading"), "blank", False)
+        monkeypatch.setattr(Topic._meta.get_field("icon"), "db_default", NOT_PROVIDED)
+        assert "cleanup.W003" not in {message.id for message in run_checks()}
 
     def test_structures_need_an_application(self, database):
         with pytest.raises(NoStructures):

@@ -10,7 +10,7 @@ from cleanup.backends.postgresql.catalogue import Catalogue
 from cleanup.backends.postgresql.folders import FolderSql
 from cleanup.backends.predicates import spelled
 from cleanup.backends.query import Query, quote
-from cleanup.guard_names import FOLDER_KEY, Guard
+from cleanup.guard_names import FOLDER_KEY, INDEXES, Guard
 
 _INDEXES = """
 SELECT tn.nspname::text, t.relname::text, c.relname::text, i.indisunique, i.indisvalid AND i.indisready,
@@ -54,8 +54,11 @@ class GuardSql(FolderSql, guards.GuardSql):
         return str(value).lower()
 
     def too_long_names(self, guard: Guard) -> Query | None:
-        if guard != Guard.ONE_NAME and not (guard == Guard.ONE_ROOT and self.roots_by_name):
+        if guard not in INDEXES or not (guard == Guard.ONE_NAME or self.roots_by_name or self.shared):
             return None
+        owned = "" if self.derived or self.shared else f"AND f.{self.owner} IS NOT NULL"
+        if guard == Guard.ONE_ROOT and self.shared and not self.roots_by_name:
+            owned = f"AND f.{self.owner} IS NULL"  # names are in the index of shared folders alone
         return self.block(
             """
             SELECT {key} AS offender
@@ -66,7 +69,7 @@ class GuardSql(FolderSql, guards.GuardSql):
             """,
             key=self.text(self.tables.folder_key, f"f.{self.folder_key}"),
             place=f"{self.above('f.')} IS {'NOT ' if guard == Guard.ONE_NAME else ''}NULL",
-            owned="" if self.derived else f"AND f.{self.owner} IS NOT NULL",
+            owned=owned,
             longest=LONGEST_NAME_BYTES,
             live=self.live("f."),
         )

@@ -9,7 +9,7 @@ from cleanup.backends.predicates import predicate_of
 from cleanup.backends.query import quote, quoted
 from cleanup.backends.sqlite.catalogue import Catalogue
 from cleanup.backends.sqlite.folders import FolderSql
-from cleanup.guard_names import TRIGGERS, VALIDATED_BY, Guard
+from cleanup.guard_names import INDEXES, TRIGGER_ENDINGS, TRIGGERS, VALIDATED_BY, Guard
 
 _INDEXES = """
 SELECT m.name, l.name, l."unique", x.name, x.coll, i.sql
@@ -48,7 +48,7 @@ class GuardSql(FolderSql, guards.GuardSql):
 
     def _of_host(self, guard: Guard) -> dict[str, str]:
         """Return the triggers that have the guard's names but do not do what it does, with their SQL."""
-        if guard in (Guard.ONE_ROOT, Guard.ONE_NAME):
+        if guard in INDEXES:
             return {}
         ours, there = self._triggers(guard), self._there()
         return {name: there[name] for name in ours if name in there and _raises(guard) not in there[name]}
@@ -118,12 +118,11 @@ class GuardSql(FolderSql, guards.GuardSql):
         there = self._there()
         if not TRIGGERS & set(there):
             return
-        for guard in self.possible_guards:
-            if guard in (Guard.ONE_ROOT, Guard.ONE_NAME):
-                continue
+        for guard in TRIGGER_ENDINGS:
             wanted = {name: sql.replace("%%", "%") for name, sql in self._triggers(guard).items()}
             if any(_raises(guard) in there.get(name, "") for name in wanted):
-                same = all(there.get(name) == sql for name, sql in wanted.items())
+                # Left from other settings, if the tables cannot have it.
+                same = guard in self.possible_guards and all(there.get(name) == sql for name, sql in wanted.items())
                 # Nothing in the catalogue shows that older rows were checked.
                 whole = same and guard not in VALIDATED_BY
                 yield guard, InstalledGuard(guard, self.folder_table, ours=True, whole=whole, usable=same)

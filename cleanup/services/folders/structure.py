@@ -211,7 +211,7 @@ class _Request:
         self.connection = connections[using]
         self.backend = backends.database(using=using)
         self.tables: FolderTables = folder_tables()
-        if self.tables.inherits or self.tables.flat:
+        if not self.tables.takes_structures:
             raise NoStructures
         self.application = self.tables.application_key.text(application_id)
         self.parent = None if parent_id is None else self.tables.folder_key.text(parent_id)

@@ -4,7 +4,7 @@ Reads only: the folders as they are, and the journal. The catalogue determines w
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from cleanup import journal
@@ -14,7 +14,7 @@ from cleanup.backends.guards import InstalledGuard
 from cleanup.backends.query import pasteable, quoted
 from cleanup.backends.scripting import Forbidding
 from cleanup.exceptions import Guarded
-from cleanup.folder_tables import FolderTables
+from cleanup.folder_tables import FolderTables, Ownership
 from cleanup.guard_names import Guard, lifting
 from cleanup.guards.guard_ddl import guard_sql_of
 from cleanup.models import RollbackPoint
@@ -92,12 +92,19 @@ class GuardsInForce:
         places = self._places_after(point, moved, removed)
         one_root = self._standing.get(Guard.ONE_ROOT)
         if one_root is not None:
-            roots = Counter(place.name if one_root.by_name else None for place in places if place.parent is None)
+            by_name = one_root.by_name or self._is_shared(removed)
+            roots = Counter(place.name if by_name else None for place in places if place.parent is None)
             if any(number > 1 for number in roots.values()):
                 yield Guard.ONE_ROOT
         siblings = Counter(place for place in places if place.parent is not None)
         if Guard.ONE_NAME in self._standing and any(number > 1 for number in siblings.values()):
             yield Guard.ONE_NAME
+
+    def _is_shared(self, removed: Sequence[dict[str, Cell]]) -> bool:
+        """Return whether the removed folders are of a tree beside applications."""
+        if self.tables.ownership != Ownership.SHARED:
+            return False
+        return all(image[owner] is None for image in removed for owner in self.tables.owner_columns)
 
     def _places_after(
         self, point: RollbackPoint, moved: dict[Cell, Cell], removed: list[dict[str, Cell]]

@@ -19,7 +19,6 @@ from django.core.management.base import CommandError
 from django.db import IntegrityError, connections, transaction
 from django.db.models.signals import pre_migrate
 
-from cleanup import conf
 from cleanup.backends.postgresql.lock_waits import ONE_AT_A_TIME, Sessions
 from cleanup.exceptions import Guarded
 from cleanup.guard_names import FOLDER_KEY, MADE_BY, Guard, on
@@ -612,7 +611,8 @@ def set_right(database: str, command: str) -> None:
         assert words[:2] == ["manage.py", "migrate"]
         was = set(guard_sql_of(using=database).standing())
         migrate(database, *words[2:])
-        assert was - set(guard_sql_of(using=database).standing()) <= set(Guard) - set(conf.guards())
+        sql = guard_sql_of(using=database)
+        assert was - set(sql.standing()) <= set(Guard) - set(sql.guards)
 
 
 def differences(database: str) -> dict[str, str]:
@@ -782,6 +782,37 @@ class TestOtherSettings:
         settings.CLEANUP_GUARDS = ()
         call_command("sqlmigrate", "cleanup_guards", number, database=scratch_database)
         assert "CREATE" not in capsys.readouterr().out
+
+
+class TestOtherTrees:
+    """Settings say in another way whose the folders are; what stands from before is told, and what is told mends it."""
+
+    FROM_ROOTS = {"CLEANUP_APPLICATION_FROM": "root"}
+    NONE = {"CLEANUP_APPLICATION_MODEL": None}
+    MARKED = {"CLEANUP_ROOT_PARENT": "self"}
+    INDEXES = {Guard.ONE_ROOT: "outdated", Guard.ONE_NAME: "outdated"}
+    OF_OWNERS = {Guard.PARENT_APPLICATION: "unwanted", Guard.FILE_APPLICATION: "unwanted"}
+    CASES = {
+        "applications of roots": (FROM_ROOTS, {Guard.ONE_NAME: "outdated", **OF_OWNERS}),
+        "no applications": (NONE, INDEXES | OF_OWNERS),
+        "marked roots": (MARKED, INDEXES | {Guard.OWN_PARENT: "unwanted"}),
+    }
+
+    @pytest.mark.parametrize("case", CASES)
+    def test_are_told_and_mended_there_and_back(self, scratch_database, settings, case):
+        changed, expected = self.CASES[case]
+        tree(scratch_database, "Loan/Docs(1)")
+        migrate(scratch_database)
+        for name, value in changed.items():
+            setattr(settings, name, value)
+        assert differences(scratch_database) == expected
+        set_right(scratch_database, guard_differences(using=scratch_database)[0].command)
+        assert differences(scratch_database) == {}
+        for name in changed:
+            delattr(settings, name)
+        assert set(differences(scratch_database)) == set(expected)
+        set_right(scratch_database, guard_differences(using=scratch_database)[0].command)
+        assert (differences(scratch_database), standing(scratch_database)) == ({}, set(Guard))
 
 
 class TestHostileNames:

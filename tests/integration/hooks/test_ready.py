@@ -295,6 +295,26 @@ class TestTreesWithoutApplications:
         assert dump(scratch_database) == before
 
 
+class TestSharedFolders:
+    @pytest.mark.parametrize("name", ["names", "parent_path"])
+    def test_are_computed_kept_and_undone(self, scratch_database, settings, service, name):
+        kind = KINDS[name]
+        made = tree(scratch_database, "Common/{Docs, Mail/Old}, Common/Docs/Tax, Forms/Due")
+        tree(scratch_database, FOREST)
+        owner = "UPDATE :folders SET :folders.application = NULL WHERE :folders.application = %s"
+        execute(scratch_database, owner, raw(scratch_database, made.application))
+        settings.CLEANUP_SHARED_FOLDERS = "merge"
+        install(scratch_database, settings, kind)
+        assert kind.disagreeing(scratch_database) != []
+        hooks.recompute(using=scratch_database)
+        assert kind.disagreeing(scratch_database) == []
+        before = dump(scratch_database)
+        run = service.cleanup_all_duplicate_folders()
+        assert (run.successful_cleanups, kind.disagreeing(scratch_database)) == (2, [])
+        assert service.rollback_cleanup(run.run_id).exact
+        assert dump(scratch_database) == before
+
+
 class TestMarkedRoots:
     @pytest.mark.parametrize("name", ["mptt", "nested sets", "parent_path", "treebeard"])
     def test_are_kept_verified_and_undone(self, scratch_database, settings, service, name):

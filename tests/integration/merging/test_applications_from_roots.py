@@ -1,7 +1,7 @@
 """CLEANUP_APPLICATION_FROM = "root": folders below take their application from their root, whatever they hold."""
 
 import pytest
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.db import IntegrityError
 
 from cleanup.queries import applications_of
@@ -119,6 +119,12 @@ class TestPoints:
 
 
 class TestGuards:
+    def test_count_the_folders_that_have_duplicates_in_them(self, scratch_database):
+        made = planted(scratch_database, "root:Case/{Docs, Docs}")
+        with pytest.raises(CommandError, match="1 folder has same-named folders in it") as refused:
+            call_command("migrate", "cleanup_guards", database=scratch_database, verbosity=0)
+        assert made["root"] in str(refused.value)
+
     def test_forbid_a_second_root_and_a_second_child(self, scratch_database):
         made = planted(scratch_database, "root:Case/docs:Docs")
         call_command("migrate", "cleanup_guards", database=scratch_database, verbosity=0)

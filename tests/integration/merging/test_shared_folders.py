@@ -1,14 +1,20 @@
 """CLEANUP_SHARED_FOLDERS = "merge": root folders without an application are trees beside those that have one."""
 
 import pytest
+from django.db import IntegrityError
 
 from cleanup.checks import check_models
-from cleanup.exceptions import MisconfiguredSetting
+from cleanup.exceptions import Guarded, MisconfiguredSetting
 from cleanup.folder_tables import folder_tables
+from cleanup.guard_names import Guard
+from cleanup.guards.differences import guard_differences
 from cleanup.models import Hold
 from cleanup.services import DatabaseCleanupService
+from cleanup.services.errors import broken_guard
+from tests.integration.guards.test_guards import differences, folder, migrate, refused, set_right
+from tests.support import databases
 from tests.support.model_roles import File, Folder
-from tests.support.trees import Tree, dump, tree
+from tests.support.trees import Tree, dump, execute, tree
 
 
 @pytest.fixture(autouse=True)
@@ -90,10 +96,86 @@ class TestVerification:
         assert counts["several_roots"] == 1
 
 
-class TestSetting:
-    def test_warns_that_no_guard_keeps_duplicates_out(self, database):
-        assert "unguarded_trees" in {warning["code"] for warning in service(database).preflight()["warnings"]}
+class TestGuards:
+    @pytest.fixture
+    def clean(self, scratch_database) -> tuple[Tree, Tree]:
+        return tree(scratch_database, "Loan/Docs"), shared(scratch_database, "root:Common/docs:Docs, Loan")
 
+    @pytest.fixture
+    def guarded(self, scratch_database, clean) -> tuple[Tree, Tree]:
+        migrate(scratch_database)
+        assert differences(scratch_database) == {}
+        return clean
+
+    def test_forbid_a_second_shared_root_of_a_name(self, scratch_database, guarded):
+        folder(scratch_database, None, "common")
+        with pytest.raises(IntegrityError) as caught:
+            folder(scratch_database, None, "Common")
+        assert broken_guard(caught.value) == Guard.ONE_ROOT
+
+    def test_forbid_same_named_folders_below_one(self, scratch_database, guarded):
+        folder(scratch_database, None, "Docs", guarded[1]["docs"])
+        with pytest.raises(IntegrityError) as caught:
+            folder(scratch_database, None, "Docs", guarded[1]["root"])
+        assert broken_guard(caught.value) == Guard.ONE_NAME
+
+    def test_hold_for_applications_as_ever(self, scratch_database, guarded):
+        with pytest.raises(IntegrityError) as caught:
+            folder(scratch_database, guarded[0].application, "Another")
+        assert broken_guard(caught.value) == Guard.ONE_ROOT
+
+    def test_go_up_down_and_up_again(self, scratch_database, clean):
+        bare = databases.schema(scratch_database)
+        migrate(scratch_database)
+        indexes = databases.schema(scratch_database)
+        migrate(scratch_database, "cleanup_guards", "zero")
+        assert databases.schema(scratch_database) == bare
+        migrate(scratch_database)
+        assert databases.schema(scratch_database) == indexes
+
+    def test_stop_at_duplicates_and_count_them(self, scratch_database):
+        tree(scratch_database, "Loan, Loan")
+        common = shared(scratch_database, "old:Common, Common, up:B/C, B/C")
+        told = str(refused(scratch_database))
+        assert "3 applications or trees have several root folders" in told
+        assert common["up"] in told
+        service(scratch_database).cleanup_all_duplicate_folders()
+        migrate(scratch_database)
+
+    def test_stop_at_same_named_folders_in_one(self, scratch_database):
+        common = shared(scratch_database, "old:Common/{Docs, Docs}")
+        told = str(refused(scratch_database))
+        assert "1 folder has same-named folders in it" in told
+        assert common["old"] in told
+
+    def test_let_an_undo_bring_copies(self, scratch_database):
+        common = shared(scratch_database, "old:Common/Docs, new:Common/Docs")
+        report = service(scratch_database).cleanup_all_duplicate_folders()
+        migrate(scratch_database)
+        with pytest.raises(Guarded, match=Guard.ONE_ROOT):
+            service(scratch_database).rollback_cleanup(report.results[0].rollback_id)
+        service(scratch_database).rollback_cleanup(report.results[0].rollback_id, as_copies=True)
+        came_back = Folder.objects.using(scratch_database).get(pk=common["new"])
+        assert (came_back.name, str(came_back.parent_id)) == ("Common (restored)", common["old"])
+
+    def test_are_recognised_as_the_host_s(self, scratch_database, clean):
+        Folder.objects.using(scratch_database).filter(application=None, name="Loan").delete()
+        execute(scratch_database, "CREATE UNIQUE INDEX ours ON folders (name) WHERE parent_id IS NULL")
+        migrate(scratch_database)
+        assert differences(scratch_database) == {}
+        assert f"{Guard.ONE_ROOT}_shared" not in str(databases.schema(scratch_database))
+
+    def test_change_with_the_setting(self, scratch_database, settings, guarded):
+        for value in ("leave", "merge"):
+            settings.CLEANUP_SHARED_FOLDERS = value
+            assert differences(scratch_database) == {Guard.ONE_ROOT: "outdated", Guard.ONE_NAME: "outdated"}
+            set_right(scratch_database, guard_differences(using=scratch_database)[0].command)
+            assert differences(scratch_database) == {}
+        with pytest.raises(IntegrityError):
+            folder(scratch_database, None, "Common")
+
+
+class TestSetting:
     def test_needs_folders_that_tell(self, settings):
         settings.CLEANUP_APPLICATION_FROM = "root"
         with pytest.raises(MisconfiguredSetting, match="CLEANUP_SHARED_FOLDERS") as refused:
