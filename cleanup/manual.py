@@ -1,33 +1,35 @@
 """Where the manual, whose chapters are installed with the app, explains what the product refuses."""
 
-#: Sections that explain more than one code.
-_REFUSALS = "references.md#references-and-refusals"
-_RUNS = "safety.md#how-a-run-is-safe"
-_GUARDS = "safety.md#guards"
+_REFUSALS = ("references", "references-and-refusals")
+_RUNS = ("safety", "how-a-run-is-safe")
+_GUARDS = ("safety", "guards")
+_COPIES = ("operations", "backups-and-copies")
 
-#: By code of an error, the chapter and the anchor of its section.
+#: By code of an error or a failure, the chapter and the anchor of the section that says more about it.
 SECTIONS = {
     "already_rolled_back": _RUNS,
-    "collision": "references.md#collisions",
+    "busy": _RUNS,
+    "collision": ("references", "collisions"),
     "conflict": _RUNS,
-    "different_roots": "safety.md#roots-of-different-names",
-    "differing_columns": "settings.md#the-merge",
+    "different_roots": ("safety", "roots-of-different-names"),
+    "differing_columns": ("settings", "the-merge"),
     "expired": _RUNS,
-    "foreign_database": "operations.md#backups-and-copies",
+    "foreign_database": _COPIES,
     "guard_blocked": _GUARDS,
     "guard_forbidden": _GUARDS,
     "guarded": _GUARDS,
-    "misconfigured": "settings.md#settings",
-    "no_cluster": "operations.md#automation",
-    "not_repairable": "safety.md#repairs",
-    "not_waiting": "operations.md#approval",
+    "misconfigured": ("settings", "settings"),
+    "no_cluster": ("operations", "automation"),
+    "not_repairable": ("safety", "repairs"),
+    "not_waiting": ("operations", "approval"),
     "preflight": _REFUSALS,
-    "restored_copy": "operations.md#backups-and-copies",
+    "restored_copy": _COPIES,
     "schema_changed": _RUNS,
     "superseded": _RUNS,
+    "unkeyed_rows": _REFUSALS,
     "unreadable_journal": _RUNS,
-    "unscriptable": "safety.md#undo-without-this-program",
-    "widens": "references.md#who-may-see-files",
+    "unscriptable": ("safety", "undo-without-this-program"),
+    "widens": ("references", "who-may-see-files"),
     "would_detach": _RUNS,
     "would_misplace": _RUNS,
 }
@@ -35,5 +37,7 @@ SECTIONS = {
 
 def reference_to(code: str) -> str:
     """Return the sentence that points to what the manual says about an error; empty if it says no more."""
-    section = SECTIONS.get(code)
-    return f"See the manual (cleanup/docs/{section})." if section else ""
+    if code not in SECTIONS:
+        return ""
+    chapter, anchor = SECTIONS[code]
+    return f"See the manual (cleanup/docs/{chapter}.md#{anchor})."

@@ -27,6 +27,7 @@ from django.utils.translation import gettext as _
 from cleanup import conf, services
 from cleanup.admin import errors, names, sign_in_return, wording
 from cleanup.exceptions import CleanupError
+from cleanup.manual import SECTIONS
 from cleanup.permissions import CLEANING, AnyOf, Permission
 from cleanup.services.folders import applications
 
@@ -182,9 +183,9 @@ def address(site: str, name: str, *args: Any, **query: Any) -> str:
 
 def manual_link(site: str, code: str) -> str:
     """Return a link to the part of the manual that says more about a code; empty if none does."""
-    chapter, anchor = wording.MANUAL.get(code, ("", ""))
-    if not chapter:
+    if code not in SECTIONS:
         return ""
+    chapter, anchor = SECTIONS[code]
     return format_html('<a href="{}#{}">{}</a>', address(site, "manual", chapter), anchor, _("More in the manual"))
 
 

@@ -713,22 +713,6 @@ COMMANDS = {
     "preflight": "python manage.py database_cleanup --preflight",
 }
 
-#: Chapter and heading of the manual that say more about a refusal or a failure; shown with what is for IT.
-MANUAL = {
-    "busy": ("safety", "how-a-run-is-safe"),
-    "collision": ("references", "collisions"),
-    "differing_columns": ("safety", "which-folder-stays"),
-    "different_roots": ("safety", "roots-of-different-names"),
-    "foreign_database": ("operations", "backups-and-copies"),
-    "guarded": ("safety", "guards"),
-    "no_cluster": ("operations", "running-it"),
-    "not_waiting": ("operations", "approval"),
-    "preflight": ("references", "references-and-refusals"),
-    "restored_copy": ("operations", "backups-and-copies"),
-    "unkeyed_rows": ("references", "references-and-refusals"),
-    "widens": ("references", "who-may-see-files"),
-}
-
 
 def finding(code: str) -> str:
     """Describe what a finding's code means; a stored one may be of another version."""

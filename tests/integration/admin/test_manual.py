@@ -5,8 +5,9 @@ import re
 import pytest
 from django.urls import reverse
 
-from cleanup.admin import manual, wording
+from cleanup.admin import manual
 from cleanup.admin.access import manual_link
+from cleanup.manual import SECTIONS
 from tests.integration.admin.test_pages import boss, person, text, using
 
 __all__ = ["boss", "using"]
@@ -40,9 +41,9 @@ def test_every_file_of_the_manual_is_a_chapter():
     assert {path.stem for path in manual.DIRECTORY.glob("*.md")} == set(manual.CHAPTERS)
 
 
-@pytest.mark.parametrize("code", wording.MANUAL)
+@pytest.mark.parametrize("code", SECTIONS)
 def test_messages_lead_to_headings(code):
-    name, anchor = wording.MANUAL[code]
+    name, anchor = SECTIONS[code]
     assert anchor in manual.anchors(name)
     assert f'href="{chapter(name)}#{anchor}"' in manual_link("admin", code)
 
