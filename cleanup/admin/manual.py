@@ -95,7 +95,10 @@ def as_html(chapter: str) -> SafeString:
             token.tag = f"h{min(6, int(token.tag[1:]) + 1)}"
     html: str = markdown.renderer.render(tokens, markdown.options, {})
     html = html.replace("&lt;br&gt;", "<br>")
-    html = html.replace("<table>", '<div class="cleanup-scroll"><table>').replace("</table>", "</table></div>")
+    html = html.replace("<pre>", '<pre tabindex="0">')  # what is wide scrolls, by the keyboard, too
+    html = html.replace("<table>", '<div class="cleanup-scroll" tabindex="0"><table>').replace(
+        "</table>", "</table></div>"
+    )
     return mark_safe(html)  # noqa: S308  # our own text, from the package; its HTML would be escaped
 
 

@@ -212,6 +212,9 @@ class TestEveryPage:
             address("run_change", run.pk),
             address("repair", "missing_parent"),
             address("names", odd.application),
+            address("manual", "performance"),
+            address("manual", "admin"),
+            address("clean_up_everything"),
             *(address(name) for name in self.PAGES),
         ]
 
@@ -221,7 +224,7 @@ class TestEveryPage:
 
     def test_has_no_barriers_in_the_dark_on_a_telephone(self, person, cleaned):
         ann = person(viewport={"width": 390, "height": 844}, color_scheme="dark")
-        assert self.troubles(ann, self.pages(cleaned)[:5]) == {}
+        assert self.troubles(ann, self.pages(cleaned)[:8]) == {}
 
     def test_is_no_wider_than_a_telephone(self, person, cleaned):
         ann = person(viewport={"width": 390, "height": 844})
@@ -241,6 +244,24 @@ class TestEveryPage:
             found[page] = [*heard, *ann.barriers()]
             ann.complaints.clear()
         return {page: troubles for page, troubles in found.items() if troubles}
+
+
+def test_the_manual_is_read_from_more(person):
+    ann = person()
+    ann.page.get_by_text("More", exact=True).click()
+    ann.follow("Manual")
+    ann.sees("The admin is for people who have never used a shell")
+    ann.follow("repair")
+    ann.sees("A repair corrects what a verification finds")
+    assert ann.page.url.endswith("safety.md#repairs")
+    assert ann.complaints == []
+
+
+def test_a_deleted_file_is_known_by_its_folder(person, cleaned):
+    File.objects.using(ALIAS).filter(filename="two.pdf").delete()
+    ann = person()
+    ann.go(address("undo_record", RollbackPoint.objects.using(ALIAS).get(application_key=cleaned.application).pk))
+    ann.sees("A file that was in “Docs”: deleted since. It does not come back.")
 
 
 def test_times_are_those_of_the_persons_zone(person, cleaned):
