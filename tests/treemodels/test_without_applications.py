@@ -15,14 +15,27 @@ from django.db import IntegrityError
 from django.db.models import NOT_PROVIDED
 from django.urls import reverse
 
-from cleanup.exceptions import Guarded, NoStructures, RollbackConflict, Superseded, UnknownObject, WouldDetach
-from cleanup.models import Hold, Result
+from cleanup.exceptions import (
+    Guarded,
+    NoStructures,
+    NotRepairable,
+    RollbackConflict,
+    Superseded,
+    UnknownObject,
+    WouldDetach,
+)
+from cleanup.models import Heartbeat, Hold, Result, Schedule, ScheduledRun
 from cleanup.queries import applications_of
-from cleanup.services import DatabaseCleanupService
+from cleanup.services import AutomatedCleanupService, DatabaseCleanupService
+from cleanup.services.automation import heartbeat
+from cleanup.services.background import clusters
 from cleanup.services.folders import get_or_create_folder_structure
 from cleanup.services.folders.applications import find, labels
 from cleanup.services.folders.history import folder_history
 from cleanup.services.merging.preview import preview
+from cleanup.services.operations.stored_checks import check_and_store
+from tests.support import undo_scripts
+from tests.support.deliveries import deliver, make_due
 from tests.support.trees import dump, execute, unchecked
 from tests.treemodels.models import Entry, Item, Placement, Topic
 
@@ -395,3 +408,56 @@ class TestPages:
         topics(database, MESS)
         found = preview(using=database, application_id="1")
         assert {folder.folder_id for folder in found.folders} == {"1", "2", "4", "5", "6", "7"}
+
+
+class TestOtherVerbs:
+    """What works on applications works on trees, by the key of their oldest root."""
+
+    @pytest.fixture
+    def queue(self, monkeypatch):
+        kept = []
+        monkeypatch.setattr(clusters, "_hand_over", lambda task, arguments, options: kept.append((task, arguments)))
+        return kept
+
+    def test_an_undo_is_exported_as_a_script(self, scratch_database):
+        topics(scratch_database, MESS)
+        was = {table: rows for table, rows in dump(scratch_database).items() if table.startswith("library_")}
+        report = service(scratch_database).cleanup_all_duplicate_folders()
+        undo_scripts.run(scratch_database, undo_scripts.export(scratch_database, report.run_id))
+        now = {table: rows for table, rows in dump(scratch_database).items() if table.startswith("library_")}
+        assert now == was
+
+    def test_metrics_count_them(self, database):
+        topics(database, MESS)
+        check_and_store(using=database)
+        call_command("cleanup_metrics", database=database, stdout=(out := StringIO()), stderr=StringIO())
+        assert "cleanup_duplicate_applications 2.0" in out.getvalue()
+
+    def test_a_schedule_cleans_them_and_what_is_unusual_waits(self, database, settings, queue):
+        Heartbeat.objects.using(database).create(cluster="elsewhere:1", host="elsewhere")
+        automated = AutomatedCleanupService(using=database)
+        automated.start_automated_service(started_by="ann")
+        automated.update_schedule(Schedule.Name.FULL_CLEANUP, dry_run_first=False)
+        topics(database, "1 A, 2 A")
+        self.due(database, queue)
+        assert drawn(database) == {"1 A"}
+        settings.CLEANUP_SURVIVOR = "newest"
+        topics(database, "3 A, 4 B, 5 B")
+        waiting = self.due(database, queue)
+        assert (waiting.status, drawn(database)) == ("waiting", {"1 A", "3 A", "4 B", "5 B"})
+        automated.approve_scheduled_run(waiting.pk, approved_by="ann")
+        deliver(queue)
+        assert drawn(database) == {"3 A", "5 B"}
+
+    def due(self, database, queue) -> ScheduledRun:
+        queue.clear()
+        make_due(database, Schedule.Name.FULL_CLEANUP)
+        heartbeat.heartbeat(using=database)
+        deliver(queue)
+        return ScheduledRun.objects.using(database).filter(schedule=Schedule.Name.FULL_CLEANUP).latest("id")
+
+    @pytest.mark.parametrize("code", ["missing_parent", "late_arrival", "names_alike"])
+    def test_a_repair_says_what_it_takes(self, database, code):
+        topics(database, "5 lost 99")
+        with pytest.raises(NotRepairable, match="every folder names its application"):
+            service(database).repair(code)

@@ -13,7 +13,7 @@ from tests.integration.hooks.test_ready import KINDS, Kind, _labelled, install
 from tests.support.model_roles import Folder
 from tests.support.trees import Tree, drop_foreign_keys, dump, execute, key_type, raw, tree
 
-FOREST = "Loan/{Docs/{Tax, Bank/Old}, Photos}, Loan/{gone:Docs/{Tax/May, Letters}, lost:Photos}"
+FOREST = "Loan/{kept:Docs/{Tax, Bank/Old}, Photos}, Loan/{gone:Docs/{Tax/May, Letters}, lost:Photos}"
 
 
 @pytest.fixture
@@ -109,6 +109,26 @@ class TestLateFolder:
     def held(self, database: str, kind: Kind, late: Tree) -> list[tuple]:
         rows = kind.rows(database)
         return [rows[raw(database, late[label])].held for label in ("Late", "below")]
+
+
+class TestLateFolderOfATree:
+    """Without applications; the tree may have another key since the merge."""
+
+    @pytest.mark.parametrize("survivor", ["oldest", "newest"])
+    def test_has_the_columns_of_its_new_place_and_loses_them_again(self, loose, settings, made, service, survivor):
+        kind = KINDS["mptt"]
+        install(loose, settings, kind)
+        settings.CLEANUP_APPLICATION_MODEL = None
+        settings.CLEANUP_SURVIVOR = survivor
+        before = dump(loose)
+        run = service.cleanup_all_duplicate_folders().run_id
+        removed = {"oldest": "gone", "newest": "kept"}[survivor]
+        late = arrive(loose, made, removed, "Late")
+        assert sweep(loose) == 1
+        assert kind.disagreeing(loose) == []
+        service.rollback_cleanup(run)
+        forget(loose, late, "Late", "below")
+        assert dump(loose) == before
 
 
 class TestWhatPeopleChangedBefore:
