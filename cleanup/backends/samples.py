@@ -95,6 +95,46 @@ class SampleSql(ABC):
         )
         return [(*keys, *map(self._read, values)) for *keys, values in ((*row[:2], row[2:]) for row in found)]
 
+    def contents(self, columns: Sequence[str], *, rows: int) -> list[tuple[int, int, tuple[str | None, ...]]]:
+        """Return of some folders how many folders and files lie right in each, and its columns' values as text.
+
+        Reads what lies in them by an index, if there is one.
+        """
+        sampled = self._both_ends(
+            """
+            SELECT *
+              FROM (SELECT f.{folder_key} AS folder, {values}
+                      FROM {folders} AS f
+                     ORDER BY f.{folder_key} {direction}
+                     LIMIT {half}) AS {end}
+            """,
+            values=", ".join(f"{self._text(f'f.{quote(name)}')} AS c{place}" for place, name in enumerate(columns)),
+            half=rows // 2,
+        )
+        files: str | Query = "0"
+        if self.sql.tables.file is not None:
+            files = self.sql.block(
+                "(SELECT count(*) FROM {files} AS x WHERE {within})",
+                files=self.sql.files,
+                within=self.sql.files_of(f"x.{self.sql.file_folder}", "s.folder"),
+            )
+        found = self.sql.fetch(
+            self.sql.block(
+                """
+                SELECT (SELECT count(*) FROM {folders} AS c WHERE c.{parent} = s.folder AND c.{folder_key} <> s.folder),
+                       {of_files}, {values}
+                  FROM (
+                    {sampled}
+                  ) AS s
+                """,
+                **self._table,
+                of_files=files,
+                values=", ".join(f"s.c{place}" for place in range(len(columns))),
+                sampled=sampled,
+            )
+        )
+        return [(of_folders, of_files, tuple(map(self._read, values))) for of_folders, of_files, *values in found]
+
     def _both_ends(self, text: str, **slots: str | int | Query) -> Query:
         """Take rows from both ends of the folder key."""
         ends = (("lowest", "ASC"), ("highest", "DESC"))

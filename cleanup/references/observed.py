@@ -26,6 +26,9 @@ from cleanup.references.tree_shape import TreeShape
 #: Folders with a parent that are compared with it.
 _FAMILIES = 1000
 
+#: Folders of which is counted what lies in them.
+_COUNTED_CONTENTS = 100
+
 #: Folders whose values are counted, and values that are shown.
 _COUNTED, _MOST = 10_000, 20
 
@@ -100,6 +103,17 @@ class _Look:
         for sign in path_columns.telling(asked, families, keys=self._key_kind, longest=LONGEST):
             setting = self._kept_by(sign, asked, families)
             yield path_columns.problem(folders.name, sign.columns, why=sign.why, setting=setting)
+        yield from self._counts(asked)
+
+    def _counts(self, columns: Sequence[Column]) -> Iterator[Problem]:
+        """Report numbers that count what lies in a folder."""
+        asked = path_columns.candidates_for_counts(columns)
+        # Without an index, each folder's contents would take a look at the whole table.
+        if not asked or any(problem.code == "unindexed" for problem in self.references.problems):
+            return
+        contents = self.sample.contents([column.name for column in asked], rows=_COUNTED_CONTENTS)
+        for sign in path_columns.counts(asked, contents):
+            yield path_columns.problem(self.references.folders.name, sign.columns, why=sign.why)
 
     def _path_of_key(self) -> Iterator[Problem]:
         """Report keys that are paths: a folder that moves would need another key."""

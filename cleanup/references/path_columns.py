@@ -1,14 +1,15 @@
 """Columns of the folder table that repeat a folder's place in its tree, by type and name, and by values. Pure.
 
 A merge moves folders to another parent, and what repeats the place is wrong from then on: paths, lists of ancestors or
-children, nested numbers, and counts of children. Depths are not changed by a merge; they are named beside others
-because the program that keeps those keeps these.
+children, nested numbers, and counts of children or files. Depths are not changed by a merge; they are named beside
+others because the program that keeps those keeps these.
 
 Note [Telling by values]. A sample of folders is compared with their parents. A text is a sign if it begins or ends
 with the parent's text and is longer, unless it is only another spelling of the name; or if it holds the parent's key,
 or the parent's holds the child's. A UUID in a text is not a coincidence, so one in a hundred is enough; a small number
 or a word may be, so nearly all must match, and in more than one way. Two numbers are a sign if the child's interval
 lies within the parent's in all rows, and siblings lie apart or every interval has the even inside of gapless numbering.
+A number is a sign if it is nearly always how many folders, or files, or both lie in the folder, and not always none.
 """
 
 import re
@@ -340,6 +341,38 @@ def _stands_in(key: str, value: str) -> bool:
 
 def _bare(value: str) -> str:
     return value.strip("{}[]()\"' ").replace("-", "").lower()
+
+
+# Counts.
+
+_COUNTS = ("how many folders lie in it", "how many files lie in it", "how many folders and files lie in it")
+
+
+def candidates_for_counts(columns: Iterable[Column]) -> list[Column]:
+    """Return the columns that could count what lies in a folder."""
+    return [column for column in columns if _holds_numbers(column) and not column.type.endswith("[]")]
+
+
+def counts(columns: Sequence[Column], contents: Sequence[tuple[int, int, tuple[str | None, ...]]]) -> Iterator[Sign]:
+    """Yield the columns that count what lies in a folder: of each folder the folders and files, and the values."""
+    for place, column in enumerate(columns):
+        for number, what in enumerate(_COUNTS):
+            seen = [
+                ((folders, files, folders + files)[number], value)
+                for folders, files, values in contents
+                if (value := values[place]) is not None
+            ]
+            same = [count for count, value in seen if _is_number(value, count)]
+            if len(same) * 10 >= len(seen) * 9 and sum(map(bool, same)) > _FEW and len(set(same)) > 1:
+                yield Sign((column.name,), f"it is {what} in {len(same):,} of {len(seen):,} examined folders")
+                break
+
+
+def _is_number(value: str, number: int) -> bool:
+    try:
+        return float(value) == number
+    except ValueError:
+        return False
 
 
 # Nested numbers.

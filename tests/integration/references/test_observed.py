@@ -56,6 +56,28 @@ class TestPathColumns:
         fill(scratch_database, "spot", path)
         assert problems(scratch_database) == [("path_column", "spot")]
 
+    @pytest.mark.parametrize("what", ["folders", "files", "folders and files"])
+    def test_are_known_by_what_they_count(self, scratch_database, what):
+        tree(scratch_database, "Loan/{Docs(2)/{Tax(1), Bank/Old(3)}, Photos/Front(1)}, Loan/{Docs/{Tax, Mail/In}}")
+        add(scratch_database, "tally integer")
+        counts = {
+            "folders": "(SELECT count(*) FROM :folders AS c WHERE c.:folders.parent = :folders.:folders.key)",
+            "files": "(SELECT count(*) FROM :files AS x WHERE x.:files.folder = :folders.:folders.key)",
+        }
+        value = " + ".join(counts[word] for word in what.split(" and "))
+        execute(scratch_database, f"UPDATE :folders SET tally = {value}")
+        (found,) = row_problems(using=scratch_database, references=discover(using=scratch_database))
+        assert (found.code, found.column) == ("path_column", "tally")
+        assert f"it is how many {what} lie in it" in found.message
+
+    def test_are_not_numbers_that_count_something_else(self, scratch_database):
+        tree(scratch_database, FOREST)
+        add(scratch_database, "tally integer")
+        execute(scratch_database, "UPDATE :folders SET tally = length(:folders.name)")
+        add(scratch_database, "opened integer DEFAULT 0")
+        add(scratch_database, "never integer")
+        assert problems(scratch_database) == []
+
     def test_stop_a_run_before_it_starts(self, scratch_database):
         tree(scratch_database, FOREST)
         add(scratch_database, "location text")
