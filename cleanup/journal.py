@@ -415,7 +415,7 @@ class JournaledSchema:
         """Return a table as it is now, which must still have the columns. Raises UnreadableJournal."""
         table = described.get(self.table_name(label))
         if table is None:
-            raise self._unreadable(f"table {label} is gone.")
+            raise self._unreadable(f"table {label} is gone or was renamed.")
         stored = {column.name for column in table.columns if not column.generated}
         for column in columns:
             if column not in stored:

@@ -333,6 +333,10 @@ class Catalogue(ABC):
         """Return whether the current role can keep triggers from firing within its own transaction."""
         return False
 
+    def materialized_views(self, tables: Iterable[TableName]) -> Sequence[TableName]:
+        """Return the materialized views that are computed from any of the tables, directly or through other views."""
+        return ()
+
     def published(self) -> Sequence[Published]:
         """Return every table whose updates or deletes are published, once for each publication; one statement."""
         return ()

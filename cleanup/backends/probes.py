@@ -258,6 +258,34 @@ class ProbeSql(ABC):
         )
         return [kind for (kind,) in found]
 
+    def kinds_of_keys(self, table: TableName, column: str, beside: str) -> list[tuple[str, int, int, int]]:
+        """Return, of the most common values of a column, as text, what the column beside it holds in such rows.
+
+        That is how many different values, how many of these are folders' keys, and the greatest such key.
+        """
+        return self.session.fetch(
+            block(
+                """
+                SELECT kind, count(DISTINCT token), count(DISTINCT hit), coalesce(max(hit), 0)
+                  FROM (SELECT t.kind, t.token, {key} AS hit
+                          FROM (SELECT CAST(x.{column} AS text) AS kind, CAST(x.{beside} AS text) AS token
+                                  FROM {table} AS x
+                                 WHERE x.{beside} IS NOT NULL AND x.{column} IS NOT NULL
+                                 LIMIT {rows}) AS t
+                          LEFT JOIN {folder}) AS told
+                 GROUP BY kind
+                 ORDER BY count(*) DESC, kind
+                 LIMIT 10
+                """,
+                key=self.key,
+                column=quote(column),
+                beside=quote(beside),
+                table=self.session.relation(table),
+                folder=self._folder_of_token,
+                rows=10 * ROWS,
+            )
+        )
+
     def any_row(self, table: TableName, column: str, condition: Condition | None) -> bool:
         """Return whether some row that meets the condition holds something in a column."""
         return bool(

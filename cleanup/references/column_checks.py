@@ -7,6 +7,7 @@ from cleanup.backends.catalogue import (
     Column,
 )
 from cleanup.hooks import ready
+from cleanup.policies import DifferentRootsPolicy
 from cleanup.references import fitting_hooks, path_columns, soft_deletion, suspects
 from cleanup.references.holders import by_name_alone, holders
 from cleanup.references.host_words import says_id
@@ -46,7 +47,7 @@ class ColumnChecks:
         folders, mapped, ignored = self.survey.found.folders, self.survey.mapped_columns(), self.survey.ignored()
         kept = {(folders.name, column) for column in self.hooks.written}
         own = [column for column in folders.columns if (folders.name, column.name) not in mapped | ignored | kept]
-        names = path_columns.named(own)
+        names = path_columns.named(own, nests=conf.different_roots() == DifferentRootsPolicy.NEST)
         named = [column for column in own if column.name in names and not column.generated]
         if not named:
             return

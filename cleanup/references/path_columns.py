@@ -1,8 +1,8 @@
 """Columns of the folder table that repeat a folder's place in its tree, by type and name, and by values. Pure.
 
 A merge moves folders to another parent, and what repeats the place is wrong from then on: paths, lists of ancestors or
-children, nested numbers, and counts of children or files. Depths are not changed by a merge; they are named beside
-others because the program that keeps those keeps these.
+children, nested numbers, and counts of children or files. Depths are not changed by a merge, unless root folders are
+nested; they are named beside others because the program that keeps those keeps these.
 
 Note [Telling by values]. A sample of folders is compared with their parents. A text is a sign if it begins or ends
 with the parent's text and is longer, unless it is only another spelling of the name; or if it holds the parent's key,
@@ -54,10 +54,13 @@ _AFTER_SIDE = frozenset(
 )
 
 
-def named(columns: Sequence[Column]) -> set[str]:
-    """Return the columns whose type or name shows that they repeat the place in the tree."""
+def named(columns: Sequence[Column], *, nests: bool = False) -> set[str]:
+    """Return the columns whose type or name shows that they repeat the place in the tree.
+
+    ``nests``: root folders are moved into others, which changes depths.
+    """
     found = {column.name for column in columns if _is_path(column)} | set(_nested(columns))
-    if found:
+    if found or nests:
         found |= {column.name for column in columns if _is_depth(column.name) and _holds_numbers(column)}
     return found
 

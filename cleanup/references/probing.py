@@ -208,14 +208,34 @@ class _Probing:
             for holder in self._holders(columns):
                 name = holder.placed.column.name
                 beside = self._kind_column(table, name)
-                if beside is None or columns[0].bytes == 0 or (str(table), name) in reported:
+                told_by = beside or self._only_kind_column(table, name)
+                if told_by is None or columns[0].bytes == 0 or (str(table), name) in reported:
                     continue
                 if holder.form != "value" or not holder.placed.readable or not self._is_plausible(holder):
                     continue
-                about = [kind for kind in self._kinds(table, beside, name) if kind and self._is_ours(kind)]
+                kinds = self._kinds(table, beside, name) if beside else []
+                about = [kind for kind in kinds if kind and self._is_ours(kind)]
+                about = about or self._kinds_by_values(table, told_by, name)
                 if about:
-                    condition = _source(beside, about)
-                    self.found.problems.append(suspects.of_kind(holder, beside, condition=condition))
+                    condition = _source(told_by, about)
+                    self.found.problems.append(suspects.of_kind(holder, told_by, condition=condition))
+
+    def _kinds_by_values(self, table: TableName, beside: str, column: str) -> list[str]:
+        """Return the kinds of which nearly all rows hold folders' keys, if those of another kind do not."""
+        if self.kind != "integer":
+            return []
+        try:
+            with self._looking():
+                found = self.sql.kinds_of_keys(table, beside, column)
+        except DatabaseError:
+            self.unseen.append(table)
+            return []
+        about = [
+            kind
+            for kind, distinct, hits, greatest in found
+            if distinct > _HANDFUL and 100 * hits >= _NEARLY_ALL * distinct and 2 * greatest >= self.greatest
+        ]
+        return about if len(about) < len(found) else []
 
     def _is_ours(self, kind: str) -> bool:
         return self.references.words.name_this(kind)
@@ -267,6 +287,12 @@ class _Probing:
         taken = {_stem(name) for name in readable if name != column and says_id(name)}
         free = [name for name in kinds if words_of(name)[:-1] not in taken]
         return (alike or free)[0] if alike or len(free) == 1 else None
+
+    def _only_kind_column(self, table: TableName, column: str) -> str | None:
+        """Return the only column that says what something is about; values have to tell whether that is ``column``."""
+        readable = [placed.column.name for placed in self.columns.get(table, ()) if placed.readable]
+        kinds = [name for name in readable if name != column and set(words_of(name)[-1:]) & _KIND_WORDS]
+        return kinds[0] if len(kinds) == 1 else None
 
     def _kinds(self, table: TableName, beside: str, column: str, *, hits: bool = False) -> list[str | None]:
         try:

@@ -114,7 +114,8 @@ def retry_on_schema_change(work: Callable[[ReferenceMap], T], *, references: Cal
 
 
 def log_changes(before: ReferenceMap, after: ReferenceMap) -> str:
-    """Log that tables were changed, and return in words what has changed."""
-    found = "; ".join(changes(before, after)) or "nothing that matters here"
-    logger.warning("tables were changed in the meantime: %s", found, extra={"event": "schema_changed"})
+    """Log that tables were changed, and return in words what has changed; empty if that does not show here."""
+    found = "; ".join(changes(before, after))
+    told = found or "nothing that matters here"
+    logger.warning("tables were changed in the meantime: %s", told, extra={"event": "schema_changed"})
     return found

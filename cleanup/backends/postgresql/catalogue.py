@@ -299,6 +299,26 @@ SELECT c.schema, c.name, a.attname::text, format_type(a.atttypid, a.atttypmod), 
  ORDER BY c.schema, c.name, a.attnum
 """
 
+_MATERIALIZED_VIEWS = """
+WITH RECURSIVE reading(oid) AS (
+    SELECT c.oid
+      FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+      JOIN unnest(%(schemas)s::text[], %(names)s::text[]) AS w(schema, name)
+        ON (n.nspname, c.relname) = (w.schema, w.name)
+     UNION
+    SELECT r.ev_class
+      FROM reading
+      JOIN pg_depend d ON d.refobjid = reading.oid
+      JOIN pg_rewrite r ON r.oid = d.objid
+     WHERE d.refclassid = 'pg_class'::regclass AND d.classid = 'pg_rewrite'::regclass
+)
+SELECT n.nspname::text, c.relname::text
+  FROM reading
+  JOIN pg_class c ON c.oid = reading.oid AND c.relkind = 'm' AND c.relispopulated
+  JOIN pg_namespace n ON n.oid = c.relnamespace
+ ORDER BY 1, 2
+"""
+
 #: Of the whole database, with the number of columns of each.
 _SURVEY = ((_FOREIGN_KEYS, 13), (_INHERITANCE, 5))
 
@@ -465,6 +485,11 @@ class Catalogue(catalogue.Catalogue):
                 _ALL_COLUMNS, containing=like
             )
         ]
+
+    def materialized_views(self, tables: Iterable[TableName]) -> Sequence[TableName]:
+        asked = list(tables)
+        schemas, names = [table.schema for table in asked], [table.name for table in asked]
+        return [TableName(*row) for row in self._fetch(_MATERIALIZED_VIEWS, schemas=schemas, names=names)]
 
     def published(self) -> Sequence[Published]:
         return published(self._connection)

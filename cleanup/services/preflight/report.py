@@ -302,6 +302,16 @@ class _Preflight:
                         f"folder that is removed. The run's last step, and the hourly check, move such rows along.",
                     )
                 )
+        for view in self.catalogue.materialized_views(table.name for table in found.written):
+            self.warnings.append(
+                Problem(
+                    "materialized_view",
+                    str(view),
+                    "",
+                    f"{view} is computed from tables that a cleanup changes, and keeps what it was computed from. "
+                    f"Compute it again after the cleanup, and after an undo: REFRESH MATERIALIZED VIEW {view.quoted};",
+                )
+            )
         if conf.triggers() == TriggerPolicy.FIRE and found.has_triggers:
             self.warnings.append(
                 _about_server(

@@ -53,7 +53,8 @@ class CurrentReferences:
                 raise SchemaChanged(f"tables were changed in the meantime: {error}") from error
             changed = schema_changes.log_changes(self.map, references)
             if problems:
-                raise SchemaChanged(f"tables were changed in the meantime: {changed}. {' '.join(map(str, problems))}")
+                found = [f"{changed}." if changed else "", *map(str, problems)]
+                raise SchemaChanged(f"tables were changed in the meantime: {' '.join(filter(None, found))}")
             self.map = references
             if self._pipeline is not None and not self._allow_overlap():
                 self._pipeline.overlapping = False

@@ -222,6 +222,15 @@ class TestReferences:
         found = [w["table"] for w in preflight(database)["warnings"] if w["code"] == "no_foreign_key"]
         assert found == [label(database, "hostapp_watch")]
 
+    @pytest.mark.only("postgresql")
+    def test_that_materialized_views_repeat_are_pointed_out(self, scratch_database):
+        execute(scratch_database, "CREATE VIEW shown AS SELECT :folders.key FROM :folders")
+        execute(scratch_database, "CREATE MATERIALIZED VIEW counted AS SELECT count(*) FROM shown")
+        execute(scratch_database, "CREATE MATERIALIZED VIEW other AS SELECT 1 AS number")
+        (found,) = [w for w in preflight(scratch_database)["warnings"] if w["code"] == "materialized_view"]
+        assert found["table"] == "public.counted"
+        assert 'REFRESH MATERIALIZED VIEW "public"."counted";' in found["message"]
+
 
 class TestTheNameColumn:
     def test_has_a_collation(self, database):

@@ -70,6 +70,13 @@ class TestPathColumns:
         assert (found.code, found.column) == ("path_column", "tally")
         assert f"it is how many {what} lie in it" in found.message
 
+    @pytest.mark.parametrize(("policy", "found"), [("merge", False), ("nest", True)])
+    def test_are_depths_where_root_folders_are_nested(self, scratch_database, settings, policy, found):
+        settings.CLEANUP_DIFFERENT_ROOTS = policy
+        add(scratch_database, "level integer")
+        of_catalogue = {(problem.code, problem.column) for problem in discover(using=scratch_database).problems}
+        assert (("path_column", "level") in of_catalogue) == found
+
     def test_are_not_numbers_that_count_something_else(self, scratch_database):
         tree(scratch_database, FOREST)
         add(scratch_database, "tally integer")

@@ -1,5 +1,6 @@
 """References that neither a key nor a model reveals: found by looking at rows."""
 
+import ast
 import json
 import re
 import uuid
@@ -240,6 +241,20 @@ class TestSmallNumbers:
         self.fill(numbered, "res_model text, res_id integer", [("app.Section", 3), *(("person", n) for n in range(99))])
         assert suspected(numbered) == ["shelf.res_id"]
         assert '{"res_model": "app.Section"}' in message(numbered, "suspected")
+
+    def test_are_telling_where_nearly_all_of_one_kind_are_folders(self, numbered, settings):
+        """A kind may be a number, whose meaning only the host knows."""
+        rows = [*((1, number) for number in range(2, 41)), *((2, number) for number in range(20, 90))]
+        self.fill(numbered, "mode integer, res_id integer", rows)
+        assert suspected(numbered) == ["shelf.res_id"]
+        (entry,) = re.findall(r"Add (\{.*\}) to CLEANUP_EXTRA_REFERENCES", message(numbered, "suspected"))
+        settings.CLEANUP_EXTRA_REFERENCES = [ast.literal_eval(entry)]
+        assert suspected(numbered) == []
+
+    def test_say_nothing_where_each_kind_is_like_the_others(self, numbered):
+        rows = [(kind, number) for kind in (1, 2) for number in range(20, 90)]
+        self.fill(numbered, "mode integer, res_id integer", rows)
+        assert suspected(numbered) == []
 
     def test_say_nothing_beside_a_kind_that_is_about_another_column(self, numbered, settings):
         settings.CLEANUP_EXTRA_REFERENCES = {"shelf.res_id": {"res_model": "section"}}
