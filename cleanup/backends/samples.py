@@ -14,6 +14,9 @@ from cleanup.backends.query import Query, block, joined, quote
 #: Characters of a value that are read.
 LONGEST = 1000
 
+#: Folders and files of one folder that are counted.
+MOST_COUNTED = 10_000
+
 #: Rows searched for those with a parent, as a multiple of those that are wanted.
 _BREADTH = 20
 
@@ -96,10 +99,7 @@ class SampleSql(ABC):
         return [(*keys, *map(self._read, values)) for *keys, values in ((*row[:2], row[2:]) for row in found)]
 
     def contents(self, columns: Sequence[str], *, rows: int) -> list[tuple[int, int, tuple[str | None, ...]]]:
-        """Return of some folders how many folders and files lie right in each, and its columns' values as text.
-
-        Reads what lies in them by an index, if there is one.
-        """
+        """Return of some folders how many folders and files lie right in each, and its columns' values as text."""
         sampled = self._both_ends(
             """
             SELECT *
@@ -111,24 +111,29 @@ class SampleSql(ABC):
             values=", ".join(f"{self._text(f'f.{quote(name)}')} AS c{place}" for place, name in enumerate(columns)),
             half=rows // 2,
         )
-        files: str | Query = "0"
+        within = {"folders": f"c.{self._table['parent']} = s.folder AND c.{self.sql.folder_key} <> s.folder"}
         if self.sql.tables.file is not None:
-            files = self.sql.block(
-                "(SELECT count(*) FROM {files} AS x WHERE {within})",
-                files=self.sql.files,
-                within=self.sql.files_of(f"x.{self.sql.file_folder}", "s.folder"),
+            within["files"] = self.sql.files_of(f"c.{self.sql.file_folder}", "s.folder")
+        counted = [
+            block(
+                "(SELECT count(*) FROM (SELECT 1 FROM {table} AS c WHERE {within} LIMIT {most}) AS c)",
+                table=table,
+                within=within[what],
+                most=MOST_COUNTED,
             )
+            if what in within
+            else Query("0")
+            for what, table in (("folders", self.folders), ("files", self.sql.files))
+        ]
         found = self.sql.fetch(
-            self.sql.block(
+            block(
                 """
-                SELECT (SELECT count(*) FROM {folders} AS c WHERE c.{parent} = s.folder AND c.{folder_key} <> s.folder),
-                       {of_files}, {values}
+                SELECT {counted}, {values}
                   FROM (
                     {sampled}
                   ) AS s
                 """,
-                **self._table,
-                of_files=files,
+                counted=joined(", ", counted),
                 values=", ".join(f"s.c{place}" for place in range(len(columns))),
                 sampled=sampled,
             )

@@ -64,7 +64,7 @@ class _Look:
             return None
         tables = folder_tables()
         database = backends.database(using=using)
-        sql = database.folders(tables)
+        sql = database.folders(tables, loose_files=references.loose_files)
         shape = TreeShape.of(using=using, folders=references.folders)
         return cls(references, tables, sql, database.samples(sql, references.folders), shape)
 

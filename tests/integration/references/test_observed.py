@@ -10,7 +10,7 @@ from django.test.utils import CaptureQueriesContext
 from cleanup.exceptions import PreflightFailed
 from cleanup.references import discover, row_problems, row_warnings
 from cleanup.services import DatabaseCleanupService
-from tests.support.trees import dump, execute, fetch, label, tree
+from tests.support.trees import drop_foreign_keys, dump, execute, fetch, label, tree
 
 FOREST = "Loan/{Docs/{Tax, Bank/Old}, Photos/Front}, Loan/{Docs/{Tax, Letters}, Mail}"
 
@@ -69,6 +69,17 @@ class TestPathColumns:
         (found,) = row_problems(using=scratch_database, references=discover(using=scratch_database))
         assert (found.code, found.column) == ("path_column", "tally")
         assert f"it is how many {what} lie in it" in found.message
+
+    @pytest.mark.only("postgresql")
+    @pytest.mark.mapped_models("the key is a UUID")
+    def test_count_files_that_name_their_folder_in_a_text(self, scratch_database):
+        tree(scratch_database, "Loan/{Docs(2)/{Tax(1), Bank/Old(3)}, Photos/Front(1), Mail(1)}")
+        drop_foreign_keys(scratch_database)
+        execute(scratch_database, "ALTER TABLE files ALTER COLUMN folder_id TYPE varchar(36)")
+        add(scratch_database, "tally integer")
+        count = "(SELECT count(*) FROM files AS x WHERE x.folder_id = folders.id::text)"
+        execute(scratch_database, f"UPDATE folders SET tally = {count}")
+        assert problems(scratch_database) == [("path_column", "tally")]
 
     @pytest.mark.parametrize(("policy", "found"), [("merge", False), ("nest", True)])
     def test_are_depths_where_root_folders_are_nested(self, scratch_database, settings, policy, found):
