@@ -10,6 +10,7 @@ ever visits.
 
 import contextlib
 import itertools
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -50,8 +51,8 @@ _initial_rows: dict[str, Rows] = {}
 _numbers = itertools.count(1)
 #: By the alias, the shared database's name, and its copy without visitors.
 _templates: dict[str, tuple[str, str]] = {}
-#: By the database's name.
-_kept_sessions: dict[str, psycopg.Connection] = {}
+#: By the process, whose forks have sessions of their own, and the database's name.
+_kept_sessions: dict[tuple[int, str], psycopg.Connection] = {}
 
 
 def schema(using: str) -> frozenset[str]:
@@ -162,14 +163,14 @@ def keep_session(using: str) -> None:
         with contextlib.suppress(psycopg.Error):
             session.execute("DISCARD ALL")
             _end_session(connection.settings_dict["NAME"])
-            _kept_sessions[connection.settings_dict["NAME"]] = session
+            _kept_sessions[os.getpid(), connection.settings_dict["NAME"]] = session
             connection.connection = None
     connection.close()
 
 
 def _or_kept(get_new_connection: Callable[[dict], psycopg.Connection]) -> Callable[[dict], psycopg.Connection]:
     def get_kept_or_new_connection(parameters: dict) -> psycopg.Connection:
-        session = _kept_sessions.pop(parameters.get("dbname", ""), None)
+        session = _kept_sessions.pop((os.getpid(), parameters.get("dbname", "")), None)
         if session is not None:
             with contextlib.suppress(psycopg.Error):  # a test may have ended all sessions
                 session.execute("SELECT 1")
@@ -181,7 +182,7 @@ def _or_kept(get_new_connection: Callable[[dict], psycopg.Connection]) -> Callab
 
 
 def _end_session(name: str) -> None:
-    if (session := _kept_sessions.pop(name, None)) is not None:
+    if (session := _kept_sessions.pop((os.getpid(), name), None)) is not None:
         session.close()
 
 
