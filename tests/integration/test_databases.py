@@ -6,6 +6,8 @@ import threading
 import pytest
 from django.contrib.auth.models import Group
 from django.db import connections
+from django.db.migrations.state import ModelState, ProjectState
+from django.db.models import IntegerField
 
 from tests import ROOT
 from tests.integration.test_readme import environment_of
@@ -112,6 +114,24 @@ for target in [], ["cleanup_guards", "zero"]:
         with databases.migrated(blank_database):
             assert self.definitions(blank_database) == migrated
         assert len(migrated) > 100
+
+
+class TestModelsOfMigrations:
+    def test_have_their_names_from_the_state_whatever_a_field_was_called(self):
+        state = ProjectState()
+        state.add_model(ModelState("some", "Thing", [("old", IntegerField(primary_key=True))]))
+        state.models["some", "thing"].fields["old"].set_attributes_from_name("old")
+        state.rename_field("some", "thing", "old", "new")
+        assert state.apps.get_model("some", "thing")._meta.get_field("new").column == "new"
+
+    def test_are_not_changed_by_what_is_done_to_those_of_an_equal_state(self):
+        field = IntegerField(primary_key=True)
+        first, second = ProjectState(), ProjectState()
+        for state in (first, second):
+            state.add_model(ModelState("some", "Thing", [("key", field)]))
+            assert state.apps.get_model("some", "thing")._meta.pk.name == "key"
+        first.rename_field("some", "thing", "key", "other")
+        assert [state.apps.get_model("some", "thing")._meta.pk.name for state in (first, second)] == ["other", "key"]
 
 
 class TestScratchDatabase:

@@ -10,6 +10,7 @@ import copy
 from collections.abc import Iterator
 from typing import Any
 
+from django.conf import settings
 from django.db.migrations.state import ModelState, ProjectState, StateApps
 from django.db.models import Field
 
@@ -40,6 +41,8 @@ class _Copied:
 
     def clone(self) -> Field:
         """Return a copy; as a new one, it comes after all fields that there are."""
+        if self.field.name is not None:  # which a copy would keep: the autodetector gives one to what may be renamed
+            return self.field.clone()
         made = copy.deepcopy(self.field)
         made.creation_counter = Field.creation_counter
         Field.creation_counter += 1
@@ -48,7 +51,7 @@ class _Copied:
 
 def _apps(state: ProjectState) -> StateApps:
     objects: list[object] = []
-    key = (frozenset(state.real_apps), tuple(sorted(_described(state, objects))))
+    key = (frozenset(state.real_apps), frozenset(_described(state, objects)))
     objects, made = _made.pop(key, None) or (objects, StateApps(state.real_apps, state.models))
     _made[key] = objects, made
     if len(_made) > KEPT:
@@ -71,4 +74,5 @@ def _described(state: ProjectState, objects: list[object]) -> Iterator[tuple]:
 
     for key, model in state.models.items():
         parts = (model.fields.items(), model.options.items(), model.managers, model.bases)
-        yield *key, repr([[same(part) for part in some] for some in parts])
+        swapped = getattr(settings, model.options.get("swappable", ""), None)
+        yield *key, swapped, repr([[same(part) for part in some] for some in parts])
