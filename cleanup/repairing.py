@@ -218,7 +218,7 @@ class Home:
         """Move a folder, which gets another name if its own is taken there."""
         if row.parent != parent:
             self.changes.append(Change("folder", row.key, "parent", row.parent, parent))
-        if row.live and not is_blank(row.name):  # that is a finding of its own
+        if row.live:
             self.rename(row, self._free(row.name, parent, row.key))
         if mended:
             self.mended.append(row.key)
@@ -234,11 +234,14 @@ class Home:
         self.mended.append(row.key)
 
     def _free(self, name: str, parent: str | None, key: str) -> str:
-        """Return a name that no live sibling has or resembles, and take it."""
+        """Return a name that no live sibling has or resembles, and take it; no name is one, too."""
         if parent not in self._taken:
             siblings = (row for row in self.rows.values() if row.live and row.key != key and row.parent == parent)
             self._taken[parent] = {normalized(row.name) for row in siblings}
-        taken, candidate, number = self._taken[parent], name, 1
+        taken, number = self._taken[parent], 1
+        if normalized(name) in taken and is_blank(name):
+            name = self.names.unnamed
+        candidate = name
         while normalized(candidate) in taken:
             number += 1
             candidate = fitted(name, f" ({number})", self.names.longest)
@@ -297,7 +300,7 @@ class Repairs:
             home.place(row, home.recovered())
 
     def cycles(self, edges: Iterable[Edge]) -> None:
-        """Take the oldest folder that an application has in a cycle out of it; the others stay below it."""
+        """Take one folder out of each cycle; the others stay below it, those of other applications, too."""
         by_folder = {edge.folder: edge for edge in edges}
         waiting = set(by_folder)
         for start in sorted(by_folder):
@@ -309,12 +312,19 @@ class Repairs:
             self._break(circle)
 
     def _break(self, circle: Sequence[Edge]) -> None:
-        broken: set[int] = set()
-        for row, home in self._rows(Found(edge.folder, edge.application, edge.parent) for edge in circle):
-            home.mended.append(row.key)
-            if id(home) not in broken:
-                broken.add(id(home))
-                home.place(row, home.recovered(), mended=False)
+        """Take out the oldest folder of the first application that there is."""
+        owners = {edge.application for edge in circle if edge.application is not None}
+        owner = min(owners & set(self.around.existing), default=None)
+        if owner is None:
+            for edge in circle:
+                self.has_owner(Found(edge.folder, edge.application, edge.parent), "folder")
+            return
+        home = self.home(owner)
+        self.sources[owner] |= owners
+        oldest = next((key for key in home.rows if key in {edge.folder for edge in circle}), None)
+        if oldest is not None:
+            home.place(home.rows[oldest], home.recovered(), mended=False)
+            home.mended += sorted(edge.folder for edge in circle if edge.application is not None)
 
     def blank_names(self, several: Iterable[Found]) -> None:
         """Give folders a name."""

@@ -105,11 +105,11 @@ class FindingSql(FolderSql):
             parts=joined(", ", parts),
         ).bind(code=code)
 
-    def duplicates(self, scope: Scope) -> list[Query]:
-        """Find ``several_roots`` and ``same_named_siblings``."""
+    def duplicates(self, scope: Scope, *, anywhere: bool = False) -> list[Query]:
+        """Find ``several_roots`` and ``same_named_siblings``, also ``anywhere`` that no root leads to."""
         return [
             self.live_roots(scope),
-            self.same_named_siblings(scope),
+            self.same_named_anywhere(scope) if anywhere else self.same_named_siblings(scope),
             self.block(
                 """
                 flagged(code, object, application, target, survivor, name, folders) AS MATERIALIZED (

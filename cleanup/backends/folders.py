@@ -297,7 +297,16 @@ class FolderSql(ForestSql):
         """
         return self._siblings_by_roots(scope) if self.derived else self._siblings_by_owners(scope)
 
-    def _siblings_by_owners(self, scope: Scope) -> Query:
+    def same_named_anywhere(self, scope: Scope) -> Query:
+        """Find the groups of ``same_named_siblings``, and those that no root leads to; CTEs as there."""
+        if self.derived:
+            return self.same_named_siblings(scope)
+        return self.block(
+            "{groups}, siblings AS (SELECT application, parent, name, folders FROM sibling_groups)",
+            groups=self._sibling_groups(scope),
+        )
+
+    def _sibling_groups(self, scope: Scope) -> Query:
         return self.block(
             """
             sibling_groups AS MATERIALIZED (
@@ -307,7 +316,17 @@ class FolderSql(ForestSql):
                  WHERE f.{parent} IS NOT NULL AND f.{owner} IS NOT NULL AND {live} AND {within}
                  GROUP BY f.{owner}, f.{parent}, {exact_name}
                 HAVING count(*) > 1
-            ), climbed(application, folder, parent) AS (
+            )
+            """,
+            exact_name=self.bytewise(f"f.{self.name}"),
+            live=self.live("f."),
+            within=self.within(scope, f"f.{self.owner}"),
+        )
+
+    def _siblings_by_owners(self, scope: Scope) -> Query:
+        return self.block(
+            """
+            {groups}, climbed(application, folder, parent) AS (
                 -- The groups' parents and all above them; UNION ends cycles.
                 SELECT f.{owner}, f.{folder_key}, f.{parent}
                   FROM (SELECT DISTINCT application, parent FROM sibling_groups) AS g
@@ -337,9 +356,7 @@ class FolderSql(ForestSql):
                   JOIN rooted AS r ON r.folder = g.parent AND r.application = g.application
             )
             """,
-            exact_name=self.bytewise(f"f.{self.name}"),
-            live=self.live("f."),
-            within=self.within(scope, f"f.{self.owner}"),
+            groups=self._sibling_groups(scope),
         )
 
     def _siblings_by_roots(self, scope: Scope) -> Query:

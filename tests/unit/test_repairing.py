@@ -53,6 +53,13 @@ class TestMissingParents:
         assert names == ["Document (2)"] or [len(name) for name in names] == [12]
         assert len({normalized(name) for name in ("Documentation", *names)}) == 2
 
+    def test_get_a_name_if_they_are_blank_like_what_is_there(self):
+        orphans = [("x", "nowhere", " "), ("y", "nowhere", " ")]
+        found = repairs({"A": rows(("r", None, "R"), *orphans)})
+        found.missing_parents([Found(key, "A", "nowhere") for key, *_ in orphans])
+        names = {change.key: change.new for change in found.plans()["A"].changes if change.column == "name"}
+        assert names == {"y": "Unnamed"}
+
     def test_are_left_where_no_application_takes_them_in(self):
         found = repairs({"A": [], "gone": rows(("x", "nowhere", "X"))})
         found.missing_parents([Found("x", "gone", "nowhere"), Found("y", None, "nowhere")])
@@ -68,6 +75,20 @@ class TestCycles:
         plan = found.plans()["A"]
         assert sorted(plan.mended) == ["a", "b", "s"]
         assert [change.key for change in plan.changes] == ["a", "s"]
+
+    def test_are_broken_once_if_they_lead_through_several_applications(self):
+        folders = {"A": rows(("r", None, "R"), ("a", "b", "A")), "B": rows(("b", "c", "B")), "gone": rows()}
+        found = repairs(folders)
+        found.cycles([Edge("b", "c", "B"), Edge("a", "b", "A"), Edge("c", "d", "gone"), Edge("d", "a", None)])
+        ((application, plan),) = found.plans().items()
+        assert (application, [change.key for change in plan.changes]) == ("A", ["a"])
+        assert (sorted(plan.mended), found.left) == (["a", "b", "c"], [])
+        assert found.sources["A"] == {"A", "B", "gone"}
+
+    def test_are_left_where_no_application_takes_them_in(self):
+        found = repairs({})
+        found.cycles([Edge("a", "b", "gone"), Edge("b", "a", None)])
+        assert (found.plans(), sorted(left.key for left in found.left)) == ({}, ["a", "b"])
 
 
 class TestForeignParents:

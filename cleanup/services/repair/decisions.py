@@ -85,11 +85,11 @@ class Decider:
                 worklist.add(self._repairs(several, lock=False))
         return worklist
 
-    def _repairs_of_cycles(self, scope: Scope | None) -> Repairs:
+    def _repairs_of_cycles(self, scope: Scope | None, *, within: set[str] | None = None, lock: bool = False) -> Repairs:
         edges = self.findings.cycles(scope)
-        owners = {edge.application for edge in edges if edge.application is not None}
-        existing = self.findings.existing(owners)
-        repairs = Repairs(Surroundings(self._folders(existing, lock=False), existing, {}), self.names)
+        existing = self.findings.existing({edge.application for edge in edges if edge.application is not None})
+        around = Surroundings(self._folders(existing if within is None else within, lock=lock), existing, {})
+        repairs = Repairs(around, self.names)
         repairs.cycles(edges)
         return repairs
 
@@ -153,12 +153,9 @@ class Decider:
 
     def _repairs_within(self, applications: set[str], *, lock: bool, found_in: set[str] | None = None) -> Repairs:
         scope = Scope(keys=tuple(sorted(applications if found_in is None else found_in)))
-        if self.code != "cycle":
-            return self._repairs(self.findings.found(self.code, scope), within=applications, lock=lock)
-        existing = self.findings.existing(applications)
-        repairs = Repairs(Surroundings(self._folders(applications, lock=lock), existing, {}), self.names)
-        repairs.cycles(self.findings.cycles(scope))
-        return repairs
+        if self.code == "cycle":
+            return self._repairs_of_cycles(scope, within=applications, lock=lock)
+        return self._repairs(self.findings.found(self.code, scope), within=applications, lock=lock)
 
     def _repairs(self, several: Sequence[Found], *, lock: bool, within: set[str] | None = None) -> Repairs:
         """Plan the repair of findings; if ``within`` some applications, what concerns others is not carried out."""

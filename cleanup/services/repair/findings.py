@@ -54,9 +54,15 @@ class Findings:
         return cycles.whole(self.sql) if scope is None else cycles.around(self.sql, scope)
 
     def counts(self, applications: Collection[str]) -> Counter[str]:
-        """Count the findings of applications, by code: those of folders, files and what tree hooks keep."""
+        """Count the findings of applications, by code: those of folders, files and what tree hooks keep.
+
+        Same-named folders count even if no root leads to them: a repair does not make them, it lets them be found.
+        """
         scope = Scope(keys=tuple(sorted(applications)))
-        passes = [self.sql.duplicates(scope), owned_rows.of_folders(self.sql, scope, unicode=self.unicode)]
+        passes = [
+            self.sql.duplicates(scope, anywhere=True),
+            owned_rows.of_folders(self.sql, scope, unicode=self.unicode),
+        ]
         if self.tables.file is not None:
             passes.append(owned_rows.of_files(self.sql, self.tables.file, scope))
         passes += [tree_findings.of_tree(self.sql, columns, scope) for columns in self.references.tree_columns]

@@ -7,13 +7,12 @@ from cleanup.folder_tables import FolderTables, Ownership
 #: Codes whose findings are of folders and files of one application, which takes in what has no other place.
 IN_ITS_APPLICATION = (
     "missing_parent",
-    "cycle",
     "file_of_missing_folder",
     "file_in_other_application",
     "blank_name",
 )
-#: Codes whose repair gives rows to another application.
-BETWEEN_APPLICATIONS = ("foreign_parent", "folder_of_missing_application", "file_of_missing_application")
+#: Codes whose findings lie between applications, one of which takes in what has no other place.
+BETWEEN_APPLICATIONS = ("cycle", "foreign_parent", "folder_of_missing_application", "file_of_missing_application")
 
 #: What tree hooks keep, which they compute again.
 COMPUTED = "path_out_of_date"

@@ -97,11 +97,7 @@ class NamesDecider:
     def examine(self, worklist: Mapping[str, Iterable[str]], *, include: Inclusion, lock: bool) -> list[MergeDecision]:
         """Decide about each application, in the order given."""
         applications = list(worklist)
-        approved: dict[str, list[NameGroup]] = {}
-        groups = NameGroup.objects.using(self.using).filter(decision=NameGroup.Decision.APPROVED)
-        for group in groups.filter(application_key__in=applications).order_by("parent_key", "looks"):
-            approved.setdefault(group.application_key, []).append(group)
-        self.examiner.approved, self.examiner.merged = approved, Counter()
+        self.examiner.approved, self.examiner.merged = self._approved(applications), Counter()
         if lock:
             decisions = self.examiner.examine(applications, include=include, lock=True)
         else:
@@ -113,6 +109,17 @@ class NamesDecider:
             if decision.goes_ahead:
                 decision.details["mended"] = self.examiner.merged[decision.application]
         return decisions
+
+    def _approved(self, applications: Sequence[str]) -> dict[str, list[NameGroup]]:
+        """Return the approved groups, by the application that has them now: it may be another than when decided."""
+        groups = list(groups_within(self.findings, Scope(keys=tuple(sorted(applications)))))
+        known = stored_groups(groups, using=self.using)
+        approved: dict[str, list[NameGroup]] = {}
+        for application, parent, names in groups:
+            group = known.get((parent, looks_of(names[0])))
+            if group is not None and group.decision == NameGroup.Decision.APPROVED:
+                approved.setdefault(application, []).append(group)
+        return approved
 
     def expected(self, decision: MergeDecision) -> FolderCleanupResult:
         """Return the expected outcome of a decision without locks."""
@@ -136,14 +143,19 @@ def groups_within(findings: Findings, scope: Scope) -> Iterator[Group]:
 def decisions_about(groups: Iterable[Group], *, using: str) -> dict[tuple[str, tuple[str, ...]], str]:
     """Return what people have decided about groups with just these names or more, by parent and names."""
     several = list(groups)
-    stored = NameGroup.objects.using(using).filter(parent_key__in={parent for _, parent, _ in several})
-    known = {(group.parent_key, group.looks): group for group in stored}
+    known = stored_groups(several, using=using)
     found = {}
     for _, parent, names in several:
         group = known.get((parent, looks_of(names[0])))
         if group is not None and set(names) <= set(group.names):
             found[parent, names] = group.decision
     return found
+
+
+def stored_groups(groups: Iterable[Group], *, using: str) -> dict[tuple[str, str], NameGroup]:
+    """Return what is stored about groups, by parent and what their names look like."""
+    stored = NameGroup.objects.using(using).filter(parent_key__in={parent for _, parent, _ in groups})
+    return {(group.parent_key, group.looks): group for group in stored}
 
 
 def looks_of(name: str) -> str:

@@ -55,6 +55,13 @@ class TestNames:
         assert service.rollback_cleanup(report.run_id).exact
         assert dump(database) == before
 
+    def test_are_merged_for_the_application_that_has_them_by_now(self, database, service, loan):
+        service.approve_names(loan.application, loan["docs"])
+        other = tree(database, "Case")
+        Folder.objects.using(database).filter(application=loan.application).update(application=other.application)
+        Folder.objects.using(database).filter(name="Case").delete()
+        assert service.repair("names_alike").findings_repaired == 1
+
     def test_are_merged_into_the_one_that_a_person_picks(self, database, service, loan):
         service.approve_names(loan.application, loan["blank"], stays=True)
         service.repair("names_alike")

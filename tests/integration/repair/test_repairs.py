@@ -79,6 +79,18 @@ class TestRepair:
         with repairing("missing_parent"):
             assert_tree(loose, loan, "top:Loan/{docs:Docs(a.txt), Recovered/photos:Photos(b.txt)/old:Old(c.txt)}")
 
+    def test_puts_duplicates_there_which_are_found_then(self, loose, service, loan):
+        tree(loose, "Twin", application=loan.application)
+        old = Folder.objects.using(loose).filter(pk=loan["old"])
+        Folder.objects.using(loose).filter(name="Twin").update(name="Old", parent=old.get().parent_id)
+        change(loose, Folder, loan["photos"], parent=NOWHERE)
+        before = dump(loose)
+        assert codes(service) == {"missing_parent"}
+        report = service.repair("missing_parent")
+        assert codes(service) == {"same_named_siblings"}
+        assert service.rollback_cleanup(report.run_id).exact
+        assert dump(loose) == before
+
     def test_breaks_a_cycle_once(self, loose, loan, repairing):
         change(loose, Folder, loan["photos"], parent=loan["old"])
         with repairing("cycle") as report:
