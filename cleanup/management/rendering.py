@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from cleanup import conf
 from cleanup.management.terminal import Rows, counted, say
 from cleanup.manual import reference_to
-from cleanup.models import Result
+from cleanup.models import NameGroup, Result
 from cleanup.phrases import as_time, with_reason
 from cleanup.services.merging.suggested_policies import setting_of as collision_setting
 from cleanup.services.repair.kinds import REPAIRABLE
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         LastCheck,
         NotRestored,
         PreflightReport,
+        ProposedGroup,
         PurgeReport,
         RepairReport,
         StatusReport,
@@ -92,6 +93,23 @@ def show_repair(to: Console, report: RepairReport) -> None:
         say(to, f"Nothing was changed. Repair with: manage.py database_cleanup --repair {report.repair}")
     elif report.rollback_points:
         say(to, f"Undo all of it with: manage.py database_cleanup --rollback {report.run_id}")
+
+
+def show_name_groups(to: Console, groups: Sequence[ProposedGroup]) -> None:
+    """Show folders side by side whose names look the same, and what was decided about them."""
+    for group in groups:
+        say(to, f"In folder {safe(group.parent_id)}, {group.decision or 'not decided'}:")
+        rows = Rows("Folder", "Name", *(["#Files"] if conf.has_files() else []), "#Linked records")
+        for folder in group.folders:
+            files = [folder.files] if conf.has_files() else []
+            rows.add(folder.folder_id, folder.name, *files, folder.linked_records)
+        rows.show(to)
+    if not groups:
+        say(to, "No names look the same.")
+    elif any(group.decision == NameGroup.Decision.APPROVED for group in groups):
+        (application,) = {group.application_id for group in groups}
+        say(to, "Merge what is approved with:")
+        say(to, f"  manage.py database_cleanup --repair names_alike --application {safe(application)}")
 
 
 def _rows(moved: Mapping[str, int]) -> str:

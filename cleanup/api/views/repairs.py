@@ -1,8 +1,5 @@
 """Repairs of what verifications find, and decisions about names that look the same."""
 
-from typing import Any
-
-from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -17,7 +14,7 @@ from cleanup.models import NameGroup
 from cleanup.permissions import CLEANING, Permission, to_clean_up, to_plan
 from cleanup.services.operations import requests
 from cleanup.services.repair.kinds import REPAIRABLE
-from cleanup.services.results import ProposedGroup
+from cleanup.services.results import NameGroupList, ProposedGroup
 from cleanup.services.runs.lifecycle import Options
 
 
@@ -57,12 +54,6 @@ class Repair(Endpoint):
         )
 
 
-class NameGroupList(serializers.Serializer[Any]):
-    """The groups of an application."""
-
-    results = serializer_of(ProposedGroup)(many=True)
-
-
 class NameGroups(Endpoint):
     """Folders side by side whose names look the same."""
 
@@ -71,7 +62,7 @@ class NameGroups(Endpoint):
 
     @described(
         "List names that look the same",
-        {200: NameGroupList},
+        {200: serializer_of(NameGroupList)},
         parameters=[APPLICATION_ID],
         codes=["not_found", "preflight"],
         limited=True,

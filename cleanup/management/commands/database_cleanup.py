@@ -31,6 +31,9 @@ VERBS = {
     "verify": "checking",
     "status": "status",
     "repair": "repairing",
+    "names": "repairing",
+    "approve_names": "repairing",
+    "dismiss_names": "repairing",
     "rollback": "cleaning",
     "export_undo": "exporting",
     "resume": "cleaning",
@@ -48,7 +51,7 @@ VERBS = {
 
 #: Which verbs an option can be used with; an option that is not here can be used with all.
 WORKS_WITH = {
-    "applications": ("dry_run", "cleanup", "verify", "repair"),
+    "applications": ("dry_run", "cleanup", "verify", "repair", "names", "approve_names", "dismiss_names"),
     "max_applications": ("dry_run", "cleanup"),
     "batch_size": ("dry_run", "cleanup", "repair", "resume"),
     "workers": ("dry_run", "cleanup", "rollback", "resume"),
@@ -63,6 +66,7 @@ WORKS_WITH = {
     "background": ("cleanup", "repair", "rollback", "resume", "verify", "check"),
     "preview": ("rollback", "purge"),
     "output": ("export_undo",),
+    "stays": ("approve_names",),
 }
 
 FLAGS = {"applications": "--application"}
@@ -129,6 +133,7 @@ class Command(ShellCommand):
         work.add_argument("--include-large", action="store_true", help="include applications over the size limit")
         work.add_argument("--preview", action="store_true", help="with --rollback or --purge: only look")
         work.add_argument("--output", metavar="FILE", help="with --export-undo: where to write it, not standard output")
+        work.add_argument("--stays", action="store_true", help="with --approve-names: the others go into this folder")
         work.add_argument("--reason", default="", metavar="TEXT", help="a reason to record")
         work.add_argument(
             "--no-input",
@@ -150,6 +155,15 @@ class Command(ShellCommand):
         verbs.add_argument("--verify", action="store_true", help="verify integrity")
         verbs.add_argument(
             "--repair", metavar="CODE", help="take away what --verify finds by this code; with --dry-run, only look"
+        )
+        verbs.add_argument(
+            "--names", action="store_true", help="list folders of an application whose names look the same"
+        )
+        verbs.add_argument(
+            "--approve-names", metavar="FOLDER", help="let --repair names_alike merge the group that this folder is in"
+        )
+        verbs.add_argument(
+            "--dismiss-names", metavar="FOLDER", help="leave the group that this folder is in; it is no longer found"
         )
         verbs.add_argument("--status", action="store_true", help="show what is running and what was done")
         verbs.add_argument("--rollback", metavar="ID", help="undo a rollback point, or a whole run")
@@ -247,8 +261,15 @@ def refuse_contradictions(verb: str, options: Mapping[str, Any]) -> None:
         refuse_beside_background(verb, options)
     if verb == "export_undo" and options["json"] and not options["output"]:
         raise UsageError("--export-undo --json needs --output, because standard output can hold only one of the two.")
-    if verb == "verify" and len(options["applications"] or ()) > 1:
+    refuse_number_of_applications(verb, len(options["applications"] or ()))
+
+
+def refuse_number_of_applications(verb: str, number: int) -> None:
+    """Refuse more or fewer applications than the verb takes. Raises UsageError."""
+    if verb == "verify" and number > 1:
         raise UsageError("--verify takes one --application, or none to verify the whole database.")
+    if verb in ("names", "approve_names", "dismiss_names") and number != 1:
+        raise UsageError(f"{flag(verb)} needs one --application.")
 
 
 def refuse_beside_background(verb: str, options: Mapping[str, Any]) -> None:

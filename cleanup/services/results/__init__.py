@@ -39,7 +39,14 @@ if TYPE_CHECKING:
     )
     from cleanup.services.results.preview import FolderPreview, GroupPreview, Line, Obstacle, Preview
     from cleanup.services.results.purge import PurgedHistory, PurgeReport
-    from cleanup.services.results.repair import NameGroupFolder, NotRepaired, ProposedGroup, RepairChange, RepairReport
+    from cleanup.services.results.repair import (
+        NameGroupFolder,
+        NameGroupList,
+        NotRepaired,
+        ProposedGroup,
+        RepairChange,
+        RepairReport,
+    )
     from cleanup.services.results.requests import Enqueued, FolderSurvivor, FreezeSwitch
     from cleanup.services.results.rollback import Conflict, Copy, NotRestored, RollbackData, RollbackResult, UndoScript
     from cleanup.services.results.status import (
@@ -60,7 +67,7 @@ else:
         cleanup=("CleanupReport", "FolderCleanupResult", "Progress", "RootFolder"),
         document=("ApplicationId", "Document", "FolderId", "JSON", "OPTIONAL", "UNKNOWN", "Unknown", "plain"),
         fates=("Fate", "Reason"),
-        repair=("NameGroupFolder", "NotRepaired", "ProposedGroup", "RepairChange", "RepairReport"),
+        repair=("NameGroupFolder", "NameGroupList", "NotRepaired", "ProposedGroup", "RepairChange", "RepairReport"),
         health=("HealthReport", "HealthVerdict", "LivenessReport"),
         preflight=(
             "Estimate",
@@ -127,6 +134,7 @@ __all__ = [
     "Line",
     "LivenessReport",
     "NameGroupFolder",
+    "NameGroupList",
     "NotRepaired",
     "NotRestored",
     "Obstacle",

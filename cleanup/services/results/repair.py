@@ -57,6 +57,13 @@ class ProposedGroup(Document):
 
 
 @dataclass(frozen=True, slots=True)
+class NameGroupList(Document):
+    """The groups of an application."""
+
+    results: tuple[ProposedGroup, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class RepairReport(CleanupReport):
     """A repair's totals and its results, one for each application that takes in what had no place."""
 

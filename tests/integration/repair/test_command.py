@@ -1,7 +1,10 @@
 """``database_cleanup --repair``: what it says, what it writes, and how it exits."""
 
+import getpass
+
 import pytest
 
+from cleanup.models import NameGroup
 from tests.integration.management.test_command import run_command
 from tests.support.model_roles import Folder
 from tests.support.trees import Tree, assert_tree, dump, tree
@@ -55,3 +58,55 @@ class TestRepairCommand:
         settings.CLEANUP_APPLICATION_FROM = "root"
         done = run_command(database, "--repair", "missing_parent", "--no-input")
         assert (done.status, "CLEANUP_APPLICATION_FROM" in done.sentence) == (2, True)
+
+
+class TestNamesCommand:
+    @pytest.fixture
+    def loan(self, database) -> Tree:
+        return tree(database, "top:Loan/{docs:Docs(1), capitals:DOCS(2), Photos}")
+
+    @pytest.fixture
+    def names(self, database, loan):
+        """Return a function that runs an action on the application's names."""
+        return lambda *options: run_command(database, *options, "--application", loan.application)
+
+    def test_lists_groups_with_what_is_on_each_side(self, database, loan, names):
+        before = dump(database, own=True)
+        told, listed = names("--names").out, names("--names", "--json").json
+        assert dump(database, own=True) == before
+        assert f"In folder {loan['top']}, not decided:" in told
+        ((group,),) = listed.values()
+        assert [(one["name"], one["files"]) for one in group["folders"]] == [("Docs", 1), ("DOCS", 2)]
+
+    def test_approves_a_group_which_is_merged_then(self, database, loan, names):
+        done = names("--approve-names", loan["docs"], "--stays", "--json")
+        assert (done.status, done.json["decision"]) == (0, "approved")
+        assert "--repair names_alike" in names("--names").out
+        names("--repair", "names_alike", "--no-input")
+        assert_tree(database, loan, "top:Loan/{docs:Docs(3), Photos}")
+        assert names("--names").out.strip() == "No names look the same."
+
+    def test_dismisses_a_group_which_is_left_then(self, database, loan, names):
+        assert "dismissed" in names("--dismiss-names", loan["docs"]).out
+        assert names("--repair", "names_alike", "--no-input", "--json").json["findings_repaired"] == 0
+        assert_tree(database, loan, "top:Loan/{docs:Docs(1), capitals:DOCS(2), Photos}")
+
+    def test_records_who_decided(self, database, loan, names):
+        names("--approve-names", loan["docs"])
+        assert NameGroup.objects.using(database).get().decided_by == getpass.getuser()
+
+    def test_refuses_a_folder_whose_name_looks_like_no_other(self, loan, names):
+        done = names("--approve-names", loan["top"])
+        assert (done.status, "group of names" in done.sentence) == (2, True)
+
+    @pytest.mark.parametrize(
+        ("options", "says"),
+        [
+            (("--names",), "--names needs one --application"),
+            (("--approve-names", "1"), "--approve-names needs one --application"),
+            (("--dismiss-names", "1", "--stays"), "--stays cannot be used with --dismiss-names"),
+        ],
+    )
+    def test_refuses_what_it_cannot_do(self, database, options, says):
+        done = run_command(database, *options)
+        assert (done.status, says in done.sentence) == (2, True)
