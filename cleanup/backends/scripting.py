@@ -11,9 +11,13 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from cleanup.backends.catalogue import Table, TableName
+from cleanup.backends.changes import Target
 from cleanup.backends.lists import Lists
 from cleanup.backends.session import Session
 from cleanup.backends.undoing import Undoing
+
+#: Why a folder that a repair made cannot go again.
+IN_USE = "it refers to a folder that a repair made, and that would go"
 
 #: What a script says in the end if it is so.
 STILL_INSTALLED = "The cleanup program is still installed. Have it record this undo: database_cleanup --rollback"
@@ -61,6 +65,10 @@ class Script(ABC):
     @abstractmethod
     def copy_journal(self, points: Sequence[int]) -> None:
         """Write what the statements read."""
+
+    @abstractmethod
+    def stop_if_used(self, references: Sequence[Target], arrays: Sequence[Target]) -> None:
+        """End the script if a row holds an old value of a target: the key of a folder that is about to go."""
 
     @abstractmethod
     def end(self, own_table: str) -> None:

@@ -10,16 +10,17 @@ from typing import Any
 
 from cleanup.backends import scripting
 from cleanup.backends.catalogue import ForeignKey, TableName
-from cleanup.backends.changes import Images, Restoration, RowConflict, UndoTarget
+from cleanup.backends.changes import Images, Restoration, RowConflict, Target, UndoTarget
 from cleanup.backends.lists import PLACE
 from cleanup.backends.postgresql import lists, undoing
 from cleanup.backends.postgresql.cells import key_columns, shown, text_array
 from cleanup.backends.postgresql.lists import element_at
 from cleanup.backends.postgresql.literals import literal, rendered, value
+from cleanup.backends.postgresql.session import Session
 from cleanup.backends.postgresql.settings import VALUE_PINS
+from cleanup.backends.postgresql.targets import condition_of, pairs_of
 from cleanup.backends.query import Query, block, joined, label, quoted
-from cleanup.backends.scripting import STILL_INSTALLED, Forbidding, Written
-from cleanup.backends.session import Session
+from cleanup.backends.scripting import IN_USE, STILL_INSTALLED, Forbidding, Written
 from cleanup.backends.undoing import same_columns
 
 #: Over the settings that values depend on.
@@ -95,6 +96,9 @@ SELECT "table", what, sum("rows") AS "rows", string_agg(checksum, ', ') AS check
 class Script(scripting.Script):
     """One script for psql."""
 
+    session: Session
+    lists: "Lists"
+
     def __init__(self, session: Session, write: Callable[[str], object]) -> None:
         super().__init__(session, write)
         self.undoing = Undoing(session, self)
@@ -152,6 +156,39 @@ class Script(scripting.Script):
             points=list(points),
             after=after,
             page=_PAGE,
+        )
+
+    def stop_if_used(self, references: Sequence[Target], arrays: Sequence[Target]) -> None:
+        for number, target in enumerate(references):
+            matches = block(
+                "{pairs}\nJOIN {table} AS t ON {condition}",
+                pairs=pairs_of(self.session, target, number=number),
+                table=self.session.relation(target.table.name),
+                condition=condition_of(target, number=number),
+            )
+            self._stop_if_any(target, matches)
+        for number, target in enumerate(arrays):
+            ctes, matches = self.lists.holding(target, number)
+            self._stop_if_any(target, matches, ctes=block("WITH {ctes}", ctes=ctes))
+
+    def _stop_if_any(self, target: Target, matches: Query, *, ctes: Query | str = "") -> None:
+        found = block(
+            """
+            INSERT INTO cleanup_undo ("table", what, "rows", key, detail)
+            {ctes}
+            SELECT {name}, 'in_use', 1, {key}, {detail}
+              FROM {matches}
+             LIMIT 1
+            """,
+            ctes=ctes,
+            name=_name(target.table.name),
+            key=_listed(shown(target.table.column(column)) for column in target.key) if target.key else "NULL",
+            detail=literal(IN_USE),
+            matches=matches,
+        )
+        columns = ", ".join(target.columns)
+        self.statement(
+            rendered(found), why=f"Folders that a repair made are used no more: {target.table.name} ({columns})."
         )
 
     def end(self, own_table: str) -> None:
@@ -366,6 +403,10 @@ class Lists(lists.Lists):
     def __init__(self, session: Session, script: Script) -> None:
         super().__init__(session)
         self.script = script
+
+    def holding(self, target: Target, number: int) -> tuple[Query, Query]:
+        """Return a CTE, and the rows ``t`` whose array holds an old value."""
+        return self._changes(target, number), self._elements(target, number)
 
     def restore(self, target: UndoTarget, *, points: Sequence[int], step: int) -> Restoration:
         (column,) = target.columns

@@ -12,9 +12,9 @@ from contextlib import closing
 
 from cleanup.backends import scripting
 from cleanup.backends.catalogue import ForeignKey, TableName
-from cleanup.backends.changes import Images, Restoration, RowConflict, UndoTarget
+from cleanup.backends.changes import Images, Restoration, RowConflict, Target, UndoTarget
 from cleanup.backends.query import Query, block, label, quote
-from cleanup.backends.scripting import STILL_INSTALLED, Forbidding, Written
+from cleanup.backends.scripting import IN_USE, STILL_INSTALLED, Forbidding, Written
 from cleanup.backends.sqlite import undoing
 from cleanup.backends.sqlite.cells import applied
 from cleanup.backends.sqlite.literals import literal, value
@@ -95,6 +95,23 @@ class Script(scripting.Script):
 
     def copy_journal(self, points: Sequence[int]) -> None:
         pass  # each statement brings its own values
+
+    def stop_if_used(self, references: Sequence[Target], arrays: Sequence[Target]) -> None:
+        for target in references:
+            name, (column,) = target.table.name, target.columns
+            held = ", ".join(value(old, encoding=self.encoding) for old in dict.fromkeys(target.pairs.olds[0]))
+            kind = f"\n   AND {target.condition.literal('t', vendor='sqlite')}" if target.condition else ""
+            rows = (
+                f"SELECT {_shown(f't.{quote(part)}' for part in target.key)} AS row_key\n"
+                f"  FROM {self.session.relation(name)} AS t\n"
+                f" WHERE t.{quote(column)} IN ({held.replace('%', '%%')}){kind}"
+            )
+            self.stop_if(
+                plain(rows),
+                shown=f"{literal(f'{name.name}, row ')} || row_key || {literal(f': in_use: {IN_USE}')}",
+                message="A folder that a repair made is in use, see the row above.",
+                why=f"Folders that a repair made are used no more: {name.name} ({column}).",
+            )
 
     def end(self, own_table: str) -> None:
         self.settle(list(self._proofs))

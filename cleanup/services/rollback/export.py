@@ -16,10 +16,10 @@ from django.db import transaction
 from django.utils import timezone
 
 from cleanup import conf, journal
-from cleanup.backends.changes import NO_REPLACEMENTS, UndoTarget
+from cleanup.backends.changes import NO_REPLACEMENTS, Images, UndoTarget
 from cleanup.backends.pinning import batch
 from cleanup.backends.scripting import Forbidding, Script, Written
-from cleanup.exceptions import Refused, RollbackConflict, SharedRows, Unscriptable
+from cleanup.exceptions import Refused, RollbackConflict, SharedRows
 from cleanup.guard_names import SHARED_INDEX, Guard
 from cleanup.models import RollbackPoint
 from cleanup.policies import TriggerPolicy
@@ -27,6 +27,7 @@ from cleanup.references import ReferenceMap, schema_changes
 from cleanup.services.concurrency.retry import retry_lock_conflicts
 from cleanup.services.results import UndoScript
 from cleanup.services.rollback.groups import Group, Groups
+from cleanup.services.rollback.made_folders import targets_of
 from cleanup.services.rollback.not_restored import LeftBehind, left_behind
 from cleanup.services.rollback.revert import Reverter
 from cleanup.services.rollback.roll_back import Target, find, forbidden_as_conflict, ready_references
@@ -124,13 +125,6 @@ class _Export:
         self.behind = behind
         self.groups = Groups(self.tables).read(rehearsal.points, latest_first=rehearsal.latest_first)
         self._leave_guards_out()
-        self._refuse_made_folders()
-
-    def _refuse_made_folders(self) -> None:
-        for group in self.groups:
-            schema = group.reader.schema
-            if any(schema.by_repair(step) and schema.kind(step) == "inserted" for step, _ in group.written):
-                raise Unscriptable(problem="a repair made folders, and only this program knows what refers to them.")
 
     def _leave_guards_out(self) -> None:
         """Have no statement look for what a guard forbids: it is lifted when the script runs."""
@@ -146,7 +140,7 @@ class _Export:
         document = self._document()
         script.comment(*self._heading(document))
         script.begin(
-            written=written,
+            written=[*written, *self._watched(written)],
             forbidding=self.rehearsal.forbidding,
             bypass_triggers=conf.triggers() == TriggerPolicy.BYPASS,
         )
@@ -167,6 +161,22 @@ class _Export:
         return [
             Written(described[name], [c.name for c in described[name].columns if c.name in columns[name]])
             for name in sorted(columns)
+        ]
+
+    def _watched(self, written: Sequence[Written]) -> list[Written]:
+        """Return the other tables in which no row may come to name a folder that a repair made, and that goes again."""
+        if not any(made_by_repair(group.reader.schema, step) for group in self.groups for step, _ in group.written):
+            return []
+        columns: dict[TableName, list[str]] = {}
+        for reference in self.tables.references.references:
+            columns.setdefault(reference.table, []).extend(reference.columns)
+        for listed in self.tables.references.lists:
+            columns.setdefault(listed.table, []).append(listed.column)
+        known = {one.table.name for one in written}
+        return [
+            Written(self.tables.references.tables[name], list(dict.fromkeys(named)))
+            for name, named in sorted(columns.items())
+            if name not in known
         ]
 
     def _document(self) -> UndoScript:
@@ -212,6 +222,11 @@ class _Export:
             yield "A tree hook of your own was called after the cleanup. Call it again when this script has ended."
 
 
+def made_by_repair(schema: journal.JournaledSchema, step: int) -> bool:
+    """Return whether a step made folders for what had no place."""
+    return schema.by_repair(step) and schema.kind(step) == "inserted"
+
+
 class _Scribe(Reverter):
     """Takes the steps of an undo, and has each write down its statement."""
 
@@ -225,7 +240,13 @@ class _Scribe(Reverter):
             nested=(),
             piecemeal=False,
         )
-        self.rooms = script
+        self.rooms = self.script = script
+
+    def _without_used(self, images: Images, label: str) -> Images:
+        """Have the script end if something refers to the folders by then: only a rollback leaves those out."""
+        made = [str(row.key[0]) for row in self.reader.rows(label, points=self.points, step=images.step or 0)]
+        self.script.stop_if_used(*targets_of(made, self.tables))
+        return images
 
     def _target(
         self, step: int, target: journal.JournaledTarget, points: Sequence[int], *, must_exist: bool

@@ -12,12 +12,17 @@ from cleanup.services.rollback.tables import CurrentTables
 def in_use(cells: Sequence[str], tables: CurrentTables) -> set[str]:
     """Return those of the folders, given by the cells of their keys, that a row refers to."""
     database = tables.backend
-    counted = database.reading.count_rows(list(_targets(cells, tables)))
-    used = {cells[row.point] for row in counted}
-    arrays = [_target(one, (one.column,), cells, tables) for one in tables.references.lists]
+    references, arrays = targets_of(cells, tables)
+    used = {cells[row.point] for row in database.reading.count_rows(references)}
     if arrays:
         used |= {cells[row.point] for row in database.lists.count_rows(arrays)}
     return used
+
+
+def targets_of(cells: Sequence[str], tables: CurrentTables) -> tuple[list[Target], list[Target]]:
+    """Return the columns and the arrays in which the folders may be named, with their keys as old values."""
+    arrays = [_target(one, (one.column,), cells, tables) for one in tables.references.lists]
+    return list(_targets(cells, tables)), arrays
 
 
 def _targets(cells: Sequence[str], tables: CurrentTables) -> Iterator[Target]:

@@ -98,8 +98,9 @@ class Undo:
     ) -> list[PointOutcome]:
         """Restore at once, or, if the database refuses that, row by row: what it then refuses is a conflict.
 
-        Raises Guarded, if a guard refuses and copies would help.
+        Raises Guarded, if a guard refuses and copies would help; they help against no repair.
         """
+        as_copies = as_copies or point.kind == RollbackPoint.Kind.REPAIR
         try:
             with transaction.atomic(using=self.tables.using):
                 return restore()
