@@ -170,7 +170,7 @@ class TooManyToWait(UsageError):
 
 
 class TooLargeToPreview(Refused):
-    """It has more than {limit} folders, too many to preview in a request. Preview it with: {command}"""
+    """It has more than {limit} folders, too many to examine in a request. Use this command: {command}"""
 
     code = "too_large_to_preview"
 

@@ -16,7 +16,8 @@ from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import PermissionDenied
 from django.db import models
-from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.http import HttpRequest, HttpResponseNotAllowed
+from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
@@ -45,7 +46,7 @@ OVERVIEW = "overview"
 #: Alias of the database that the pages show.
 database = conf.database
 
-View = Callable[..., HttpResponse]
+View = Callable[..., HttpResponseBase]
 
 
 def service() -> "services.DatabaseCleanupService":
@@ -78,7 +79,7 @@ def permission_required(*permissions: Permission) -> Callable[[View], View]:
 
     def decorate(view: View) -> View:
         @wraps(view)
-        def guarded(self: Any, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        def guarded(self: Any, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
             require_permission(request, permissions)
             return view(self, request, *args, **kwargs)
 
@@ -96,7 +97,7 @@ def action(*permissions: Permission, back: Callable[..., str] | None = None) -> 
 
     def decorate(view: View) -> View:
         @wraps(view)
-        def posted(self: Any, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        def posted(self: Any, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
             if request.method == "POST":
                 return view(self, request, *args, **kwargs)
             if request.method != "GET":

@@ -12,6 +12,7 @@ from typing import Any
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
 from django.urls import NoReverseMatch, reverse
 from django.utils.http import url_has_allowed_host_and_scheme
@@ -21,7 +22,7 @@ from django.views import csrf, defaults
 from cleanup.admin import wording
 from cleanup.permissions import DESCRIPTIONS, Permission
 
-View = Callable[..., HttpResponse]
+View = Callable[..., HttpResponseBase]
 
 
 def answered(site: admin.AdminSite) -> Callable[[View], View]:
@@ -29,7 +30,7 @@ def answered(site: admin.AdminSite) -> Callable[[View], View]:
 
     def decorate(view: View) -> View:
         @wraps(view)
-        def answering(*args: Any, **kwargs: Any) -> HttpResponse:
+        def answering(*args: Any, **kwargs: Any) -> HttpResponseBase:
             request = next(one for one in args if isinstance(one, HttpRequest))
             try:
                 return view(*args, **kwargs)

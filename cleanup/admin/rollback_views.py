@@ -4,7 +4,8 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import FileResponse, Http404, HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import URLPattern
 from django.utils.translation import gettext as _
@@ -46,6 +47,7 @@ class UndoPages(Pages):
             page(site, "undo/run/<uuid:run_id>/", self.run, "undo_run"),
             page(site, "undo/result/<int:result_id>/", self.result, "undo_result"),
             page(site, "undo/record/<int:point_id>/", self.record, "undo_record"),
+            page(site, "undo/script/<uuid:rollback_id>/", self.script, "undo_script"),
         ]
 
     @access.permission_required(Permission.ROLL_BACK)
@@ -78,7 +80,9 @@ class UndoPages(Pages):
                 *([wording.files_go_back(undo.files)] if conf.has_files() else []),
                 _("If people have changed something since, the application is left as it is, and listed."),
             ]
-            return self._page(request, what, " ".join(known), None, back, not_restored=lost, held=not repair)
+            return self._page(
+                request, what, " ".join(known), None, back, rollback_id=run.pk, not_restored=lost, held=not repair
+            )
         return self._looked_into(request, what, run.pk, back, not_restored=lost, held=not repair)
 
     @access.permission_required(Permission.ROLL_BACK)
@@ -97,6 +101,16 @@ class UndoPages(Pages):
         point = get_object_or_404(RollbackPoint.objects.using(access.database()), pk=point_id)
         return self._record(request, point, self.url("rollbackpoint_change", point.pk))
 
+    @access.permission_required(Permission.ROLL_BACK)
+    def script(self, request: HttpRequest, rollback_id: UUID) -> HttpResponseBase:
+        """Download the undo of a run or an undo record as a script."""
+        using = access.database()
+        file = access.attempt(request, lambda: requests.undo_script(using=using, rollback_id=rollback_id))
+        if file is not None:
+            return FileResponse(file, as_attachment=True, filename=f"undo-{rollback_id}.sql")
+        is_run = Run.objects.using(using).filter(pk=rollback_id).exists()
+        return redirect(self.url("run_change", rollback_id) if is_run else self.url("rollbackpoint_changelist"))
+
     def _record(self, request: HttpRequest, point: RollbackPoint, back: str) -> HttpResponse:
         if request.method == "POST":
             return self._start(request, point, point.uuid, back)
@@ -113,7 +127,9 @@ class UndoPages(Pages):
             found = requests.preview_rollback(using=access.database(), rollback_id=rollback_id)
         except TooLargeToPreview:
             too_large = str(wording.TOO_LARGE_TO_LOOK_INTO)
-            return self._page(request, what, too_large, None, back, not_restored=not_restored, held=held)
+            return self._page(
+                request, what, too_large, None, back, rollback_id=rollback_id, not_restored=not_restored, held=held
+            )
         except CleanupError as error:
             guarded = error.code == "guarded"
             return self._page(
@@ -122,6 +138,7 @@ class UndoPages(Pages):
                 wording.refusal(error),
                 None,
                 back,
+                rollback_id=rollback_id,
                 refused=not guarded,
                 guarded=guarded,
                 not_restored=not_restored,
@@ -130,7 +147,9 @@ class UndoPages(Pages):
         effects = wording.restored_text(
             found.folders_restored, found.files_restored, found.references_restored, found.folders_moved_back
         )
-        return self._page(request, what, effects, found, back, not_restored=not_restored, held=held)
+        return self._page(
+            request, what, effects, found, back, rollback_id=rollback_id, not_restored=not_restored, held=held
+        )
 
     def _page(
         self,
@@ -140,6 +159,7 @@ class UndoPages(Pages):
         found: RollbackResult | None,
         back: str,
         *,
+        rollback_id: UUID,
         refused: bool = False,
         guarded: bool = False,
         not_restored: str = "",
@@ -163,6 +183,8 @@ class UndoPages(Pages):
             guarded=guarded,
             held=held,
             back=back,
+            script=self.url("undo_script", rollback_id),
+            command=f"manage.py database_cleanup --export-undo {rollback_id}",
             reason=request.GET.get("reason", ""),
             in_the_way=obstacles.to_undos(request),
         )

@@ -10,7 +10,8 @@ from typing import Any
 
 from django.contrib import admin
 from django.contrib.auth.views import redirect_to_login
-from django.http import HttpRequest, HttpResponse, QueryDict
+from django.http import HttpRequest, QueryDict
+from django.http.response import HttpResponseBase
 from django.urls import reverse
 
 #: The fields of a form that are kept.
@@ -18,14 +19,14 @@ KEPT = ("application", "reason", "from", "selected", "every", "filters", "next",
 #: Characters of a URL that every server accepts, less what the sign-in page adds by quoting it.
 LONGEST = 2000
 
-View = Callable[..., HttpResponse]
+View = Callable[..., HttpResponseBase]
 
 
 def keeping(site: admin.AdminSite, view: View) -> View:
     """Redirect a form sent without a session to the sign-in, and from there back to what was chosen."""
 
     @wraps(view)
-    def kept(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+    def kept(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if request.method == "POST" and not site.has_permission(request):
             return redirect_to_login(_address(request), reverse("admin:login", current_app=site.name))
         return view(request, *args, **kwargs)

@@ -630,6 +630,7 @@ _ADVICE: dict[str, tuple[Any, Any]] = {
         gettext_lazy("The database no longer allows duplicates, so these folders can only come back renamed."),
         gettext_lazy("Undo it as copies, or ask IT to allow duplicates for the time being."),
     ),
+    "unscriptable": (gettext_lazy("This undo cannot be written as a script."), gettext_lazy("Undo it here instead.")),
     "not_resumable": (gettext_lazy("This run has ended."), gettext_lazy("Start a new one.")),
     "not_active": (gettext_lazy("This run has ended."), gettext_lazy("There is nothing to pause or cancel.")),
     "not_waiting": (

@@ -135,7 +135,7 @@ def problems(codes: Iterable[str]) -> dict[Any, OpenApiResponse]:
 
 def described(
     summary: str,
-    answers: Mapping[int, Any],
+    answers: Mapping[Any, Any],
     *,
     codes: Iterable[str] = (),
     query: type[serializers.Serializer[Any]] | None = None,
@@ -147,7 +147,7 @@ def described(
     secrets: Sequence[str] = (),
     **more: Any,
 ) -> Callable[[F], F]:
-    """Describe a method of a view: what it takes, what it answers, and every problem.
+    """Describe a method of a view: what it takes, what it answers by status (and type), and every problem.
 
     An idempotency key holds on every method but GET, at once unless ``keyed`` says otherwise; ``secrets`` names the
     fields of the answer that are not kept with it.

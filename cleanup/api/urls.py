@@ -27,6 +27,7 @@ ROUTES: tuple[tuple[str, Any, str], ...] = (
     ("cleanup", operations.Cleanup, "cleanup"),
     ("repair/<str:code>", repairs.Repair, "repair"),
     ("rollback/<str:rollback_id>", operations.Rollback, "rollback"),
+    ("rollback/<str:rollback_id>/script", operations.UndoScript, "rollback-script"),
     ("preflight", operations.Preflight, "preflight"),
     ("freeze", operations.Freeze, "freeze"),
     ("unfreeze", operations.Unfreeze, "unfreeze"),

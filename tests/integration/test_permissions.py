@@ -167,7 +167,9 @@ class TestCleaning:
         tree(served, "Loan/Docs(1), Loan/Docs(2)")
         run = DatabaseCleanupService(using=served).cleanup_all_duplicate_folders().run_id
         assert allowed(people, lambda person: person.admin("undo_run", run)) == {BACK}
+        assert allowed(people, lambda person: person.admin("undo_script", run)) == {BACK}
         assert allowed(people, lambda person: person.api("POST", f"runs/{run}/rollback")) == {BACK}
+        assert allowed(people, lambda person: person.api("GET", f"rollback/{run}/script")) == {BACK}
 
 
 class TestSchedules:

@@ -92,7 +92,7 @@ class TestRefusals:
         and issubclass(kind, exceptions.Refused | exceptions.ApplicationError)
         and kind.code not in {"refused", "application"}
     ]
-    AT_THE_SHELL = {"guard_forbidden", "guard_blocked", "folder_not_created", "unscriptable"}
+    AT_THE_SHELL = {"guard_forbidden", "guard_blocked", "folder_not_created"}
     IN_THE_API = {"key_reused", "in_progress"}
     INTERNAL = {"proof_failed", "count_mismatch", "unreadable_journal"}
 

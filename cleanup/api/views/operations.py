@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from django.http import FileResponse
+from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiExample
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -16,6 +18,8 @@ from cleanup.permissions import CLEANING, Permission, to_clean_up, to_plan
 from cleanup.services.operations import requests
 from cleanup.services.results import CheckReport, FreezeSwitch, PreflightReport, StatusReport, VerificationReport
 from cleanup.services.runs.lifecycle import Options
+
+SQL = "application/sql"
 
 
 class Status(Endpoint):
@@ -146,6 +150,29 @@ class Rollback(Endpoint):
         what would be restored, nothing is restored and the conflicts are listed (409).
         """
         return roll_back(self, request, self.uuid(rollback_id, what="rollback point or cleanup run"))
+
+
+class UndoScript(Endpoint):
+    """The undo of a rollback point or a run as a script."""
+
+    required_permissions = {"GET": (Permission.ROLL_BACK,)}
+    limits = {"GET": "check"}
+
+    @described(
+        "Write an undo as a script",
+        {(200, SQL): OpenApiTypes.STR},
+        parameters=[path_id("rollback_id", "A rollback point, or a run.")],
+        codes=[*UNDOING, "not_found", "refused", "too_large_to_preview", "unscriptable"],
+        limited=True,
+    )
+    def get(self, request: Request, rollback_id: str) -> FileResponse:
+        """Return an SQL script that undoes it with psql, or with SQLite's shell, alone.
+
+        The undo is tried in a transaction that is rolled back, so that what would be refused is refused now.
+        """
+        key = self.uuid(rollback_id, what="rollback point or cleanup run")
+        file = requests.undo_script(using=self.using, rollback_id=key)
+        return FileResponse(file, as_attachment=True, filename=f"undo-{key}.sql", content_type=SQL)
 
 
 def roll_back(view: Endpoint, request: Request, key: Any) -> Response:

@@ -5,9 +5,10 @@ idempotency key, if it has one; see Note [One key, one answer] in ``cleanup.serv
 """
 
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from functools import partial
-from typing import Any
+from tempfile import TemporaryFile
+from typing import IO, Any
 from uuid import UUID
 
 from cleanup import conf
@@ -17,6 +18,7 @@ from cleanup.models import RollbackPoint, Run
 from cleanup.services.merging import preview
 from cleanup.services.operations import cleanups, control, repairs, rollbacks, wait_limit
 from cleanup.services.results import JSON, RollbackResult
+from cleanup.services.rollback import export
 from cleanup.services.rollback import preview as rollback_preview
 from cleanup.services.runs import dry_run as dry_runs
 from cleanup.services.runs import idempotency, reports
@@ -123,8 +125,23 @@ def roll_back(
 @pinned
 def preview_rollback(*, using: str, rollback_id: UUID, as_copies: bool = False) -> RollbackResult:
     """Return what rolling back would do. Raises TooLargeToPreview, and as ``rollbacks.roll_back``."""
-    wait_limit.refuse_if_large_undo(using=using, rollback_id=rollback_id)
+    wait_limit.refuse_if_large_undo(using=using, rollback_id=rollback_id, command=f"--rollback {rollback_id} --preview")
     return rollback_preview.preview(using=using, rollback_id=rollback_id, as_copies=as_copies)
+
+
+@pinned
+def undo_script(*, using: str, rollback_id: UUID) -> IO[bytes]:
+    """Return an open file with the script that undoes a point or a run: the whole of it, before anything is answered.
+
+    Raises TooLargeToPreview, and as ``export.export``.
+    """
+    wait_limit.refuse_if_large_undo(using=using, rollback_id=rollback_id, command=f"--export-undo {rollback_id}")
+    with ExitStack() as stack:
+        file = stack.enter_context(TemporaryFile())
+        export.export(using=using, rollback_id=rollback_id, write=lambda text: file.write(text.encode()))
+        file.seek(0)
+        stack.pop_all()
+    return file
 
 
 def _answer(start: Callable[[], Run], *, using: str, wait: bool, once: Once) -> JSON:

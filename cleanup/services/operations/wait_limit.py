@@ -36,11 +36,10 @@ def refuse_if_too_many_points(*, using: str, run_id: UUID) -> None:
         raise TooManyToWait(count=count, limit=limit)
 
 
-def refuse_if_large_undo(*, using: str, rollback_id: UUID) -> None:
-    """Raise TooLargeToPreview if a rollback point, or a run, would restore more folders than a request can."""
+def refuse_if_large_undo(*, using: str, rollback_id: UUID, command: str) -> None:
+    """Raise TooLargeToPreview, with the command that can, if an undo would restore more folders than a request can."""
     if is_large_undo(using=using, rollback_id=rollback_id):
-        command = f"manage.py database_cleanup --rollback {rollback_id} --preview"
-        raise TooLargeToPreview(limit=conf.large_application(), command=command)
+        raise TooLargeToPreview(limit=conf.large_application(), command=f"manage.py database_cleanup {command}")
 
 
 def is_large_undo(*, using: str, rollback_id: UUID) -> bool:

@@ -777,6 +777,21 @@ class TestUndo:
     def test_of_a_run_says_what_comes_back(self, boss, cleaned):
         assert "2 folders come back." in text(boss.get(address("undo_run", cleaned.pk)))
 
+    @pytest.mark.parametrize("what", ["run", "record"])
+    def test_is_handed_out_as_a_script(self, boss, cleaned, what):
+        target, of = {"run": (cleaned.pk, cleaned.pk), "record": (self.point(cleaned).pk, self.point(cleaned).uuid)}[
+            what
+        ]
+        link = address("undo_script", of)
+        assert link in boss.get(address(f"undo_{what}", target)).content.decode()
+        script = b"".join(boss.get(link).streaming_content).decode()
+        assert re.match(f"-- Undoes .* {of}", script)
+
+    def test_as_a_script_says_why_it_is_refused(self, boss, cleaned, settings):
+        settings.CLEANUP_LARGE_APPLICATION = 1
+        page = boss.get(address("undo_script", cleaned.pk), follow=True)
+        assert "It is too large to preview on a page." in text(page)
+
     def test_of_a_result_says_what_comes_back(self, boss, cleaned):
         assert "2 folders come back." in text(boss.get(address("undo_result", cleaned.results.get().pk)))
 

@@ -34,6 +34,7 @@ EXPECTED = {
     "POST repair/ID?dry_run=true": {CHECK, CLEAN, ALL},
     'POST repair/ID {"applications": ["99999999-9999-4999-8999-999999999999"]}': CLEANING,
     "POST rollback/ID": {BACK},
+    "GET rollback/ID/script": {BACK},
     "POST freeze": {FREEZE},
     "POST unfreeze": {FREEZE},
     "GET runs": {VIEW},

@@ -87,6 +87,21 @@ class TestRollback:
         assert (response.status_code, document["status"], document["folders_restored"]) == (200, "rolled_back", 2)
         assert_tree(served, loan, "old:Loan/Docs(1), Loan/Docs(2)")
 
+    def test_is_handed_out_as_a_script(self, caller, point, served):
+        before = dump(served)
+        response = caller.get(f"rollback/{point}/script")
+        script = b"".join(response.streaming_content).decode()
+        assert (response.status_code, response.headers["Content-Type"]) == (200, "application/sql")
+        assert script.startswith(f"-- Undoes rollback point {point}")
+        assert "COMMIT;" in script
+        assert dump(served) == before
+
+    def test_as_a_script_is_refused_before_anything_is_answered(self, caller, point, settings):
+        settings.CLEANUP_LARGE_APPLICATION = 1
+        refused = caller.get(f"rollback/{point}/script")
+        assert (refused.status_code, refused.json()["code"]) == (409, "too_large_to_preview")
+        assert f"--export-undo {point}" in refused.json()["detail"]
+
     def test_keeps_who_and_why(self, caller, point, served):
         caller.post(f"rollback/{point}", {"reason": "wrong loan"})
         row = RollbackPoint.objects.using(served).get(uuid=point)
