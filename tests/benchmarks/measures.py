@@ -79,13 +79,13 @@ def clean_up(stage: Stage, database: str, *options: str, workers: int = 1, **var
     return stage.child([*command, "--workers", str(workers), *options], database=database, **variables)
 
 
-def roll_back(stage: Stage, database: str) -> Child:
-    """Undo the latest cleanup."""
+def roll_back(stage: Stage, database: str, **variables: str) -> Child:
+    """Undo the latest cleanup, with these variables in the environment."""
     with stage.connect(database) as connection:
         query = "SELECT id::text FROM cleanup_run WHERE kind = 'cleanup' ORDER BY created_at DESC LIMIT 1"
         ((run,),) = connection.execute(query).fetchall()
     command = [sys.executable, "manage.py", "database_cleanup", "--rollback", run, "--no-input", "--json"]
-    return stage.child(command, database=database)
+    return stage.child(command, database=database, **variables)
 
 
 def _bare(stage: Stage, database: str, statements: tuple[str, ...]) -> float:
