@@ -654,7 +654,7 @@ class FolderSql(ForestSql):
             )
             SELECT b.point, {folder}, count(*) OVER ()
               FROM back AS b
-             WHERE b.folder NOT IN (SELECT r.folder FROM rooted AS r)
+             WHERE NOT EXISTS (SELECT 1 FROM rooted AS r WHERE r.folder = b.folder)
              ORDER BY 1, 2
              LIMIT 1
             """,
