@@ -86,6 +86,11 @@ class Step:
         return self.repaired is not None or bool(self.makes)
 
     @property
+    def of_removed(self) -> bool:
+        """Return whether the step moves what refers to removed folders, or removes these."""
+        return bool(self.references) if self.kind == "moved" else self.kind == "removed" and not self.references
+
+    @property
     def by_hook(self) -> bool:
         """Return whether a tree hook writes in this step."""
         return self.kept is not None or bool(self.watched)

@@ -7,21 +7,30 @@ down.
 
 Pure: no database, no clock, no Django. The order of the input never matters, nothing recurses, the time is near-linear.
 Every folder is in at most one group, so a survivor is never removed. What cannot be reached from a root is never
-touched.
+touched. See Note [Numbers] in ``cleanup.forests``.
 """
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from array import array
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import chain
+from heapq import merge
+from itertools import chain, islice
 from operator import attrgetter
 from typing import NamedTuple
 
+from cleanup.forests import NONE, Fates, Forest, Group, Groups, Move, Moves, Removed, Staying, column
+from cleanup.packing import Texts
 from cleanup.policies import DifferentRootsPolicy
 
 # The key only breaks ties. The database produces no ties, but even then the order of the input must not matter.
 _by_age = attrgetter("age", "key")
+
+#: In a forest of so many folders, those that come from few parents are not sorted, but merged, which takes no memory.
+_MANY, _FEW = 20_000, 100
+
+_as_json = json.JSONEncoder(separators=(",", ":")).encode
 
 
 class FolderRow(NamedTuple):
@@ -41,27 +50,6 @@ class FolderRow(NamedTuple):
     cells: Sequence[str | None] = ()
 
 
-class Group(NamedTuple):
-    """Name the folders that become one folder.
-
-    `removed` is in survivor order: those already under the surviving parent first, then by age. `parent` is the
-    surviving parent, None for a group of root folders.
-    """
-
-    survivor: str
-    removed: tuple[str, ...]
-    roots: bool
-    parent: str | None
-
-
-class Move(NamedTuple):
-    """Name a folder that stays and gets another parent; `old_parent` is None for a root that is nested."""
-
-    folder: str
-    old_parent: str | None
-    new_parent: str
-
-
 @dataclass(frozen=True, slots=True)
 class Plan:
     """Hold all that a merge changes among the folders of one application.
@@ -70,21 +58,40 @@ class Plan:
     application leads to: below a missing parent or a parent of another application, or in or below a cycle.
     `different_roots`: the live roots have different names; `refused`: the plan is empty for that reason.
     `roots_removed` counts the removed folders that were roots. `roots` are the root folders that take in others, the
-    oldest first. `removed` maps each removed folder to the one that stays.
+    oldest first. `removed` maps each removed folder to the one that stays. `fates`: where that comes from, if the plan
+    was made here.
     """
 
-    groups: tuple[Group, ...]
-    moves: tuple[Move, ...]
+    groups: Sequence[Group]
+    moves: Sequence[Move]
     left_alone: tuple[str, ...] = ()
     different_roots: bool = False
     refused: bool = False
     roots_removed: int = 0
     roots: tuple[str, ...] = field(default=(), compare=False)
+    fates: Fates | None = field(default=None, repr=False, compare=False)
     removed: Mapping[str, str] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        survivors = {key: group.survivor for group in self.groups for key in group.removed}
+        survivors: Mapping[str, str] = (
+            Removed(self.fates)
+            if self.fates
+            else {key: group.survivor for group in self.groups for key in group.removed}
+        )
         object.__setattr__(self, "removed", survivors)
+
+    def pairs(self) -> Iterator[tuple[str, str]]:
+        """Yield each removed folder with the one that stays."""
+        for group in self.groups:
+            for folder in group.removed:
+                yield folder, group.survivor
+
+    def nested(self) -> Iterator[tuple[str, str]]:
+        """Yield each root folder that is moved under another, with that one."""
+        if self.fates:
+            yield from self.fates.nested()
+        else:
+            yield from ((move.folder, move.new_parent) for move in self.moves if move.old_parent is None)
 
     @property
     def empty(self) -> bool:
@@ -101,18 +108,30 @@ class Plan:
         """Count the removed folders that were not roots."""
         return len(self.removed) - self.roots_removed
 
+    def staying(self) -> Staying:
+        """Return the folders that stay, to be looked for afterwards."""
+        return (self.fates or Fates(_forest(()))).staying()
+
+    @property
+    def inside_removed(self) -> int:
+        """Count the removed folders directly in a removed folder."""
+        return self.fates.inside_removed if self.fates else 0
+
     @property
     def digest(self) -> str:
         """Give the SHA-256, in hexadecimal, of groups and moves; equal digests mean equal changes."""
-        content = (
-            [(group.survivor, group.removed, group.roots, group.parent) for group in self.groups],
-            [(move.folder, move.old_parent, move.new_parent) for move in self.moves],
-        )
-        return hashlib.sha256(json.dumps(content, separators=(",", ":")).encode("ascii")).hexdigest()
+        digest = hashlib.sha256(b"[[")
+        for several, end in ((self.groups, b"],["), (self.moves, b"]]")):
+            remaining, between = iter(several), b""
+            while some := list(islice(remaining, 1000)):  # never all of them at once
+                digest.update(between + _as_json(some)[1:-1].encode("ascii"))
+                between = b","
+            digest.update(end)
+        return digest.hexdigest()
 
 
 def plan_merge(
-    rows: Iterable[FolderRow], *, different_roots: DifferentRootsPolicy = DifferentRootsPolicy.MERGE
+    rows: Iterable[FolderRow] | Forest, *, different_roots: DifferentRootsPolicy = DifferentRootsPolicy.MERGE
 ) -> Plan:
     """Plan the merge of the folders of one application; `rows` are all of them, in any order.
 
@@ -124,21 +143,32 @@ def plan_merge(
     """
     if different_roots not in list(DifferentRootsPolicy):
         raise ValueError(f"different_roots must be one of {', '.join(DifferentRootsPolicy)}, not {different_roots!r}")
-    folders = sorted(rows, key=_by_age)
-    if len({folder.key for folder in folders}) != len(folders):
-        raise ValueError("a folder key appears twice")
-    walk = _Walk(folders)
+    walk = _Walk(rows if isinstance(rows, Forest) else _forest(rows))
     walk.merge_roots(different_roots)
     walk.descend()
     if walk.roots_differ and different_roots == DifferentRootsPolicy.REFUSE:
         return Plan((), (), walk.left_alone(), different_roots=True, refused=True)
     return Plan(
-        tuple(walk.groups),
-        tuple(walk.moves),
+        Groups(walk.fates),
+        Moves(walk.fates),
         walk.left_alone(),
         different_roots=walk.roots_differ,
-        roots_removed=walk.roots_removed,
-        roots=tuple(walk.roots),
+        roots_removed=walk.fates.roots_removed,
+        roots=tuple(walk.fates.keys[root] for root in walk.roots),
+        fates=walk.fates,
+    )
+
+
+def _forest(rows: Iterable[FolderRow]) -> Forest:
+    folders = sorted(rows, key=_by_age)
+    keys, names = Texts([folder.key for folder in folders]), Texts()
+    if len(keys) != len(folders):
+        raise ValueError("a folder key appears twice")
+    return Forest(
+        keys,
+        parents=[NONE if folder.parent is None else keys.number(folder.parent) for folder in folders],
+        names=[names.number(folder.name) if folder.live else NONE for folder in folders],
+        ages=range(len(folders)),  # in which they are
     )
 
 
@@ -156,102 +186,110 @@ def detached(parents: Iterable[tuple[str, str | None]]) -> set[str]:
 
 
 class _Walk:
-    """Go down from the roots, level by level, and collect what merges and what moves; lists start in age order."""
+    """Go down from the roots, level by level, and collect what merges and what moves; see Note [Numbers]."""
 
-    __slots__ = (
-        "children",
-        "folders",
-        "groups",
-        "moves",
-        "nested",
-        "removed",
-        "roots",
-        "roots_differ",
-        "roots_removed",
-        "staying",
-        "top",
-        "twins",
-    )
-
-    def __init__(self, folders: list[FolderRow]) -> None:
-        self.folders = folders
-        self.children: dict[str | None, list[FolderRow]] = {}
-        for folder in folders:
-            self.children.setdefault(folder.parent, []).append(folder)
-        self.top: FolderRow | None = None  # the oldest live root
-        self.roots: list[str] = []  # the roots that take in others
+    def __init__(self, forest: Forest) -> None:
+        self.forest = forest
+        self.fates = Fates(forest)
+        self.oldest_root = NONE
+        self.oldest_child = column(len(forest.keys))
+        self.next_oldest = column(len(forest.keys))
+        """The next one of the same parent."""
+        self._list_children()
+        self.first_named = column(max(forest.names, default=NONE) + 1)
+        """By the number of a name, the folder of that name that was last seen first in its parent."""
+        self.top = NONE
+        """The oldest live root."""
+        self.roots: list[int] = []
+        """The roots that take in others."""
         self.roots_differ = False
-        self.nested: list[FolderRow] = []  # roots that become children of the oldest
-        self.staying: list[FolderRow] = []  # the queue of the walk
-        self.twins: dict[str, tuple[str, ...]] = {}  # survivor -> the folders that merge into it, if any has children
-        self.groups: list[Group] = []
-        self.moves: list[Move] = []
-        self.removed = 0
-        self.roots_removed = 0
+        self.nested = column(0)
+        """Roots that become children of the oldest."""
+        self.staying = column(0)
+        """The queue of the walk."""
+
+    def _list_children(self) -> None:
+        parents, oldest_child, next_oldest = self.forest.parents, self.oldest_child, self.next_oldest
+        for folder in reversed(self.forest.by_age()):
+            parent = parents[folder]
+            if parent == NONE:
+                next_oldest[folder], self.oldest_root = self.oldest_root, folder
+            else:
+                next_oldest[folder] = oldest_child[parent]
+                oldest_child[parent] = folder
+
+    def _siblings(self, oldest: int) -> Iterator[int]:
+        """Yield a folder and the others of its parent, the oldest first."""
+        while oldest != NONE:
+            yield oldest
+            oldest = self.next_oldest[oldest]
 
     def merge_roots(self, different_roots: DifferentRootsPolicy) -> None:
-        roots = self.children.get(None, [])
-        live = [root for root in roots if root.live]
-        groups = self._root_groups(live, different_roots) if live else []
-        survivors = {group[0].key for group in groups}
-        self.staying = [root for root in roots if not root.live or root.key in survivors]
-        for survivor, *others in groups:
-            if others or self.nested:
-                self.roots.append(survivor.key)
-            if others:
-                self.roots_removed += len(others)
-                self._add_group(survivor.key, [root.key for root in others], None)
-
-    def _root_groups(self, live: list[FolderRow], different_roots: DifferentRootsPolicy) -> list[list[FolderRow]]:
-        """Return the live roots that become one root each, and set aside those that are nested."""
-        same_named: dict[str, list[FolderRow]] = {}
-        for root in live:
-            same_named.setdefault(root.name, []).append(root)
-        self.roots_differ = len(same_named) > 1
-        self.top = live[0]
-        if different_roots == DifferentRootsPolicy.KEEP:
-            return list(same_named.values())
-        if different_roots == DifferentRootsPolicy.NEST:
-            self.nested = [root for root in live if root.name != self.top.name]
-            return [same_named[self.top.name]]
-        return [live]
+        names = self.forest.names
+        for root in self._siblings(self.oldest_root):
+            if names[root] == NONE:
+                self.staying.append(root)
+                continue
+            if self.top == NONE:
+                self.top = self.first_named[names[root]] = root
+            same = names[root] == names[self.top]
+            self.roots_differ |= not same
+            if not same and different_roots == DifferentRootsPolicy.NEST:
+                self.nested.append(root)
+                continue
+            survivor = self.top
+            if not same and different_roots == DifferentRootsPolicy.KEEP:
+                survivor = self.first_named[names[root]]
+                if survivor == NONE:
+                    survivor = self.first_named[names[root]] = root
+            if survivor == root:
+                self.staying.append(root)
+            else:
+                self.fates.remove(root, survivor)
+        self.fates.grouped = array("i", filter(self.fates.takes_in, self.staying))  # by their own age
+        self.roots = [root for root in self.staying if self.fates.takes_in(root) or (self.nested and root == self.top)]
 
     def descend(self) -> None:
         for folder in self.staying:  # grows as it is walked, hence no recursion
-            arriving = self._arriving(folder)
-            if arriving or folder.key in self.children:
-                self._merge_children(folder.key, chain(self.children.get(folder.key, ()), arriving))
+            oldest = self.oldest_child[folder]
+            if self.fates.takes_in(folder) or folder == self.top:
+                self._merge_children(folder, chain(self._siblings(oldest), self._arriving(folder)))
+            elif oldest != NONE:
+                self._merge_children(folder, self._siblings(oldest))
 
     def left_alone(self) -> tuple[str, ...]:
-        if len(self.staying) + self.removed == len(self.folders):
+        if len(self.staying) + self.fates.removals == self.forest.size:
             return ()
-        reached = {folder.key for folder in self.staying}.union(*(group.removed for group in self.groups))
-        return tuple(sorted(folder.key for folder in self.folders if folder.key not in reached))
+        reached = bytearray(len(self.forest.keys))
+        for folder in self.staying:
+            reached[folder] = 1
+        folders = (folder for folder in self.forest.by_age() if not reached[folder] and self.fates.into[folder] == NONE)
+        return tuple(sorted(map(self.forest.keys.__getitem__, folders)))
 
-    def _arriving(self, folder: FolderRow) -> list[FolderRow]:
-        arriving = list(self.nested) if folder is self.top else []
-        for twin in self.twins.get(folder.key, ()):
-            arriving += self.children.get(twin, ())
-        return sorted(arriving, key=_by_age)
+    def _arriving(self, folder: int) -> Iterable[int]:
+        """Return what comes from the folders that become this one, and nested roots, the oldest first."""
+        several: list[Iterable[int]] = [
+            self._siblings(self.oldest_child[twin])
+            for twin in self.fates.removed(folder)
+            if self.oldest_child[twin] != NONE
+        ]
+        if folder == self.top and self.nested:
+            several.append(self.nested)
+        if self.forest.size < _MANY or len(several) > _FEW:
+            return sorted(chain.from_iterable(several), key=self.forest.ages.__getitem__)
+        return merge(*several, key=self.forest.ages.__getitem__) if several else ()
 
-    def _merge_children(self, parent: str, children: Iterable[FolderRow]) -> None:
-        first: dict[str, FolderRow] = {}
-        merging: dict[str, list[str]] = {}
+    def _merge_children(self, parent: int, children: Iterable[int]) -> None:
+        fates, staying, names, first_named = self.fates, self.staying, self.forest.names, self.first_named
+        before, after = fates.before, fates.after
         for child in children:
-            if child.live and (survivor := first.setdefault(child.name, child)) is not child:
-                merging.setdefault(survivor.key, []).append(child.key)
-                self.roots_removed += child.parent is None
-                continue
-            self.staying.append(child)
-            if child.parent != parent:
-                self.moves.append(Move(child.key, child.parent, parent))
-        first.clear()  # among many folders, these are large
-        for key in list(merging):
-            self._add_group(key, merging.pop(key), parent)
-
-    def _add_group(self, survivor: str, removed: list[str], parent: str | None) -> None:
-        group = Group(survivor, tuple(removed), parent is None, parent)
-        self.groups.append(group)
-        self.removed += len(removed)
-        if not self.children.keys().isdisjoint(removed):
-            self.twins[survivor] = group.removed
+            name = names[child]
+            if name != NONE:
+                first = first_named[name]
+                if first != NONE and after[first] == parent:
+                    fates.remove(child, first)
+                    continue
+                first_named[name] = child
+            staying.append(child)
+            if before[child] != parent:
+                fates.move(child, parent)

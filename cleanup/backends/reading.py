@@ -15,6 +15,8 @@ from cleanup.backends.query import Query, block, joined, quote
 from cleanup.backends.session import Room
 from cleanup.backends.tree_columns import ClosureTable
 from cleanup.folder_tables import FileTable, FolderTables, KeyColumn, Ownership
+from cleanup.forests import Forest, ForestMaker
+from cleanup.packing import PackedTexts
 from cleanup.planning import FolderRow
 
 
@@ -61,11 +63,13 @@ class Reading(Room, ABC):
 
     @abstractmethod
     def read_parents(
-        self, tables: FolderTables, keys: Sequence[str], *, lock: bool
+        self, tables: FolderTables, keys: Sequence[str], *, lock: bool, many: bool = False
     ) -> Iterator[tuple[str, str, str | None]]:
-        """Yield (application, folder, parent) of applications, in no order; locked in key order."""
+        """Yield (application, folder, parent) of applications, in no order; locked in key order.
 
-    @abstractmethod
+        If there are ``many``, they are fetched in pieces.
+        """
+
     def read_folders(
         self,
         tables: FolderTables,
@@ -81,6 +85,32 @@ class Reading(Room, ABC):
         All are read, and locked in key order, before the first. With ``near`` only root folders, the folders so named
         by their keys, and what lies directly in any of these. If there are ``many``, they are fetched in pieces.
         """
+        for application, rows in self._read_each(tables, keys, lock=lock, columns=columns, near=near, many=many):
+            yield application, list(rows)
+
+    def read_forests(self, tables: FolderTables, keys: Sequence[str], *, lock: bool) -> Iterator[tuple[str, Forest]]:
+        """Yield applications with their folders as ``read_folders`` does, packed: there may be a million."""
+        for application, rows in self._read_each(tables, keys, lock=lock, columns=(), near=None, many=True):
+            maker = ForestMaker(self._packed_keys(tables))
+            for row in rows:
+                maker.add(row.key, row.parent, row.name, row.age - 1, live=row.live)
+            yield application, maker.forest()
+
+    def _packed_keys(self, tables: FolderTables) -> PackedTexts:  # others depend on it
+        return PackedTexts()
+
+    @abstractmethod
+    def _read_each(
+        self,
+        tables: FolderTables,
+        keys: Sequence[str],
+        *,
+        lock: bool,
+        columns: Sequence[str],
+        near: Sequence[str] | None,
+        many: bool,
+    ) -> Iterator[tuple[str, Iterator[FolderRow]]]:
+        """Yield applications, each with its folders one by one, before the next; ages begin with 1."""
 
     def read_cells(
         self, tables: FolderTables, keys: Sequence[str], columns: Sequence[str]

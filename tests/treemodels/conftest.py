@@ -7,6 +7,6 @@ _PLAYING = apps.is_installed("tests.treemodels")
 _OWNED = settings.CLEANUP_APPLICATION_MODEL == "library.Desk"
 
 collect_ignore = [
-    *([] if _PLAYING and _OWNED else ["test_trees.py"]),
+    *([] if _PLAYING and _OWNED else ["test_trees.py", "test_large_trees.py"]),
     *([] if _PLAYING and not _OWNED else ["test_without_applications.py"]),
 ]

@@ -6,7 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cleanup.planning import FolderRow, Group, Move, Plan, detached, plan_merge
+from cleanup import planning
+from cleanup.forests import Forest, ForestMaker, Group, Move
+from cleanup.packing import PackedTexts
+from cleanup.planning import FolderRow, Plan, detached, plan_merge
 from cleanup.policies import DifferentRootsPolicy
 from tests.support.forests import apply_plan, forests, merge_by_model, random_forest
 
@@ -501,3 +504,60 @@ class TestLargeForests:
         rows = [FolderRow(str(n), str((n + 1) % 10_000), "same", n) for n in range(10_000)]
 
         assert len(plan_merge(rows).left_alone) == 10_000
+
+
+def packed(rows: list[FolderRow]) -> Forest:
+    """Return the rows as they are read of a very large application, in which ages begin with 0."""
+    maker = ForestMaker(PackedTexts())
+    for row in rows:
+        maker.add(row.key, row.parent, row.name, row.age, live=row.live)
+    return maker.forest()
+
+
+class TestAPackedForest:
+    @unhurried
+    @given(forests(), POLICIES, st.randoms(use_true_random=False))
+    def test_has_the_same_plan(self, rows: list[FolderRow], policy: DifferentRootsPolicy, rng: random.Random) -> None:
+        plan = plan_merge(packed(rng.sample(rows, len(rows))), different_roots=policy)
+
+        expected = plan_merge(rows, different_roots=policy)
+        assert plan == expected
+        assert (plan.removed, plan.roots, plan.inside_removed) == (
+            expected.removed,
+            expected.roots,
+            expected.inside_removed,
+        )
+
+    def test_merges_what_comes_from_many_folders_by_age(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        rows = random_forest(random.Random(1), size=400, roots=3, broken=0, dead=0)
+        expected = plan_merge(rows)
+        monkeypatch.setattr(planning, "_MANY", 0)
+
+        assert plan_merge(packed(rows)) == expected
+
+    def test_takes_a_key_once(self) -> None:
+        with pytest.raises(ValueError, match="twice"):
+            packed(rows_of("a - R", "a - R"))
+
+
+class TestWhatStays:
+    @unhurried
+    @given(forests(), POLICIES)
+    def test_is_seen_where_the_plan_leaves_it(self, rows: list[FolderRow], policy: DifferentRootsPolicy) -> None:
+        plan = plan_merge(rows, different_roots=policy)
+        staying = plan.staying()
+        after = apply_plan(rows, plan)
+
+        if not plan.refused:
+            assert all(staying.tick_off(row.key, row.parent) for row in after)
+            assert not staying
+
+    def test_is_not_seen_twice_nor_elsewhere(self) -> None:
+        staying = plan_merge(rows_of("r1 - R", "r2 - R", "a r2 A")).staying()
+
+        assert staying.tick_off("r1", None)
+        assert not staying.tick_off("r1", None)
+        assert not staying.tick_off("r2", None)
+        assert not staying.tick_off("a", "r2")
+        assert not staying.tick_off("b", "r1")
+        assert not staying

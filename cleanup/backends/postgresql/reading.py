@@ -24,6 +24,7 @@ from cleanup.backends.postgresql.session import Session
 from cleanup.backends.postgresql.targets import condition_of, given_olds, olds_of, pairs_of
 from cleanup.backends.query import Query, block, quote
 from cleanup.folder_tables import FolderTables, KeyColumn
+from cleanup.packing import PackedTexts, packed_uuid, spelled_uuid
 from cleanup.planning import FolderRow
 
 
@@ -60,22 +61,26 @@ class Reading(reading.Reading):
         return found
 
     def read_parents(
-        self, tables: FolderTables, keys: Sequence[str], *, lock: bool
+        self, tables: FolderTables, keys: Sequence[str], *, lock: bool, many: bool = False
     ) -> Iterator[tuple[str, str, str | None]]:
         if lock:
             self.limit_lock_wait()
-        return self.fetch_in_pieces(self._parents(tables, keys, lock="FOR UPDATE" if lock else ""))
+        return self.fetch_in_pieces(self._parents(tables, keys, lock="FOR UPDATE" if lock else ""), many=many)
 
-    def read_folders(
+    def _packed_keys(self, tables: FolderTables) -> PackedTexts:
+        # A UUID has one spelling here.
+        return PackedTexts(packed_uuid, spelled_uuid) if tables.folder_key.is_uuid else PackedTexts()
+
+    def _read_each(
         self,
         tables: FolderTables,
         keys: Sequence[str],
         *,
         lock: bool,
-        columns: Sequence[str] = (),
-        near: Sequence[str] | None = None,
-        many: bool = False,
-    ) -> Iterator[tuple[str, list[FolderRow]]]:
+        columns: Sequence[str],
+        near: Sequence[str] | None,
+        many: bool,
+    ) -> Iterator[tuple[str, Iterator[FolderRow]]]:
         if lock:
             self.limit_lock_wait()
         rows = self.fetch_in_pieces(
@@ -83,15 +88,7 @@ class Reading(reading.Reading):
         )
         make = partial(tuple.__new__, FolderRow)  # much faster than its own constructor
         for owner, own in groupby(rows, key=itemgetter(0)):
-            folders = []
-            # A parent's key is read with each of its children, a name with each of its twins; they are kept once.
-            known: dict[str | None, str | None] = {}
-            for row in own:
-                _, folder, above, called, age, is_live = row[:6]
-                called = NO_NAME if called is None else known.setdefault(called, called)
-                folders.append(make((folder, known.setdefault(above, above), called, age, is_live, row[6:])))
-            known.clear()
-            yield owner, folders
+            yield owner, (make((*row[1:3], NO_NAME if row[3] is None else row[3], *row[4:6], row[6:])) for row in own)
 
     def matching(self, target: Target, *, number: int | str) -> Query:
         return block(

@@ -32,38 +32,40 @@ class Reading(reading.Reading):
         return self._lock_each(tables, keys)
 
     def read_parents(
-        self, tables: FolderTables, keys: Sequence[str], *, lock: bool
+        self, tables: FolderTables, keys: Sequence[str], *, lock: bool, many: bool = False
     ) -> Iterator[tuple[str, str, str | None]]:
         of_application, of_folder = tables.application_key, tables.folder_key
         for owner, folder, above in self.fetch_in_pieces(self._parents(tables, keys)):
             parent_key = None if above is None else self._spelling(of_folder, above)
             yield self._spelling(of_application, owner), self._spelling(of_folder, folder), parent_key
 
-    def read_folders(
+    def _read_each(
         self,
         tables: FolderTables,
         keys: Sequence[str],
         *,
         lock: bool,
-        columns: Sequence[str] = (),
-        near: Sequence[str] | None = None,
-        many: bool = False,
-    ) -> Iterator[tuple[str, list[FolderRow]]]:
+        columns: Sequence[str],
+        near: Sequence[str] | None,
+        many: bool,
+    ) -> Iterator[tuple[str, Iterator[FolderRow]]]:
         of_application, of_folder = tables.application_key, tables.folder_key
         rows = self.fetch_in_pieces(self._folders(tables, keys, columns=columns, near=near))
         for owner, own in groupby(rows, key=itemgetter(0)):
-            folders = [
-                FolderRow(
-                    self._spelling(of_folder, folder_key),
-                    None if parent_key is None else self._spelling(of_folder, parent_key),
-                    name_of(folder_name),
-                    age,
-                    bool(is_live),
-                    tuple(cells),
-                )
-                for _, folder_key, parent_key, folder_name, age, is_live, *cells in own
-            ]
-            yield self._spelling(of_application, owner), folders
+            yield (
+                self._spelling(of_application, owner),
+                (
+                    FolderRow(
+                        self._spelling(of_folder, folder_key),
+                        None if parent_key is None else self._spelling(of_folder, parent_key),
+                        name_of(folder_name),
+                        age,
+                        bool(is_live),
+                        tuple(cells),
+                    )
+                    for _, folder_key, parent_key, folder_name, age, is_live, *cells in own
+                ),
+            )
 
     def matching(self, target: Target, *, number: int | str) -> Query:
         return matches_of(target, number=number)

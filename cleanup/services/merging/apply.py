@@ -9,8 +9,8 @@ it is proved that nothing points at them, by a count if the database itself woul
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
@@ -25,17 +25,14 @@ from cleanup.models.operations import NAME_LENGTH
 from cleanup.planning import Plan, plan_merge
 from cleanup.policies import TriggerPolicy
 from cleanup.services.concurrency.pipeline import PipelineSlot
-from cleanup.services.merging.decisions import MergeDecision
+from cleanup.services.merging.decisions import MOST_COMPARED, MergeDecision
 from cleanup.services.merging.outcome import result_of
-from cleanup.services.merging.targets import Batch, Targets
+from cleanup.services.merging.targets import Batch, Removals, Targets
 from cleanup.services.merging.tree_hooks import JournaledHooks
 from cleanup.services.results import FolderCleanupResult
 
 #: Folders that can be removed in about the time that it takes to read and plan a batch.
 A_MOMENT = 5000
-
-#: The parent of a folder that should not exist.
-NOWHERE = object()
 
 
 class Point(NamedTuple):
@@ -52,7 +49,9 @@ class Merge:
     going_ahead: Mapping[int, MergeDecision]
     point_ids: Mapping[int, int]
     """Of the decisions' points."""
+    removals: Removals
     batch: Batch
+    """All of them, or the part that is being carried out."""
     nested: Sequence[tuple[int, str, str]]
     """Id of the point, folder and parent of root folders that are moved under another."""
 
@@ -99,14 +98,16 @@ class Merger:
         """
         points = self._write_points(decisions, schema=schema, run=run, created_by=created_by, now=now)
         point_ids = {place: point.id for place, point in points.items()}
+        removals = self.targets.removals(decisions, point_ids)
         merge = Merge(
             going_ahead={place: decisions[place] for place in sorted(points)},
             point_ids=point_ids,
-            batch=self.targets.batch(decisions, point_ids),
+            removals=removals,
+            batch=Batch() if removals.parted else removals.whole(),
             nested=[(point_ids[place], folder, parent) for place, folder, parent in self.targets.nested(decisions)],
         )
         slot.change()
-        if self._changes_soon(merge.batch):
+        if self._changes_soon(merge):
             slot.let_next_begin()
         moved = self._carry_out(merge, slot) if points else {}
         results = [
@@ -161,15 +162,24 @@ class Merger:
         if merge.batch.removed:
             for counted in self.targets.count_repeated(merge.batch):
                 moved[counted.point][str(counted.table)] -= counted.rows
-        for step in self.steps:
-            if not step.by_hook:
-                for counted in self._take(step, merge, slot):
-                    moved[counted.point][str(counted.table)] += counted.rows
+        for step, part in self._steps_of(merge):
+            for counted in self._take(step, part, slot):
+                moved[counted.point][str(counted.table)] += counted.rows
         self.hooks.call(self._points(merge))
         slot.end()
         self._check_merged({self._name_now(decision): decision for decision in merge.going_ahead.values()})
         self.backend.check_deferred_constraints()
         return moved
+
+    def _steps_of(self, merge: Merge) -> Iterator[tuple[journal.Step, Merge]]:
+        """Yield the steps, each with what it takes up; see Note [Parts] in ``cleanup.services.merging.targets``."""
+        steps = [step for step in self.steps if not step.by_hook]
+        if not merge.removals.parted:
+            yield from ((step, merge) for step in steps)
+            return
+        yield from ((step, merge) for step in steps if not step.of_removed)
+        for part in merge.removals.parts():
+            yield from ((step, replace(merge, batch=part)) for step in steps if step.of_removed)
 
     def _points(self, merge: Merge) -> dict[str, int]:
         """Return the applications whose trees have changed, each with the id of the point that journals it."""
@@ -195,7 +205,7 @@ class Merger:
             self._remove_yielding(step, merge)
         elif merge.batch.removed:  # False if roots are nested and nothing merges
             self._prove(merge.batch)
-            if self._changes_soon(merge.batch):
+            if self._changes_soon(merge):
                 # The last step, and these folders are in no other batch, which may now move its rows. If foreign
                 # keys are immediate, the DELETE checks them row by row, and so takes a third of the batch's time.
                 slot.end()
@@ -259,13 +269,13 @@ class Merger:
         for counted in self.targets.count_in_lists(batch):
             raise ProofFailed(count=counted.rows, table=str(counted.table))
 
-    def _changes_soon(self, batch: Batch) -> bool:
+    def _changes_soon(self, merge: Merge) -> bool:
         """Return whether it takes only a moment: few folders to remove, and no code of the host to call.
 
         That code might change what the next batch has locked.
         """
         fires = any(map(self.targets.fires, self.references.written))
-        return len(batch.removed) <= A_MOMENT and not fires and not self.hooks
+        return len(merge.removals) <= A_MOMENT and not fires and not self.hooks
 
     def _remove_folders(self, step: journal.Step, batch: Batch) -> None:
         self.backend.merging.remove(
@@ -293,12 +303,15 @@ class Merger:
     def _differing(self, merged: Mapping[str, MergeDecision]) -> set[str]:
         """Return the applications of which a folder is missing, new, or not where it should be."""
         differing = set()
-        for application, folder, parent in self.backend.reading.read_parents(self.tables, list(merged), lock=False):
+        many = sum(len(decision.staying) for decision in merged.values()) > MOST_COMPARED
+        for application, folder, parent in self.backend.reading.read_parents(
+            self.tables, list(merged), lock=False, many=many
+        ):
             decision = merged.get(application)
             # A folder may spell its application differently from the application itself; then it counts as missing.
-            if decision is not None and decision.parents.pop(folder, NOWHERE) != parent:
+            if decision is not None and not decision.staying.tick_off(folder, parent):
                 differing.add(application)
-        return differing.union(application for application, decision in merged.items() if decision.parents)
+        return differing.union(application for application, decision in merged.items() if decision.staying)
 
     def _plan_again(self, merged: Mapping[str, Plan]) -> None:
         folders = dict(self.backend.reading.read_folders(self.tables, list(merged), lock=False))

@@ -56,6 +56,17 @@ class CollisionForecast:
     renumbered: list[Renumbered] = field(default_factory=list)
     colliding: dict[tuple[TableName, str], CollidingRows] = field(default_factory=dict)
 
+    def add(self, other: "CollisionForecast") -> None:
+        """Add what becomes of further rows."""
+        self.giving_way += other.giving_way
+        self.renumbered += other.renumbered
+        for which, colliding in other.colliding.items():
+            known = self.colliding.setdefault(which, colliding)
+            if known is not colliding:
+                known.rows += colliding.rows
+                known.numbered |= colliding.numbered
+                known.policy = known.policy and colliding.policy
+
     def rows_of(self, table: TableName, rule: UniqueKey | Check) -> CollidingRows:
         """Return the rows that collide in a rule."""
         return self.colliding.setdefault((table, rule.name), CollidingRows(table, rule))

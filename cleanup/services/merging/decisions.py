@@ -4,14 +4,19 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cleanup.exceptions import ApplicationError
+from cleanup.forests import Staying
 from cleanup.models import Result
 from cleanup.planning import FolderRow, Plan, plan_merge
 from cleanup.references import Reference
 from cleanup.services.merging.collisions import GivingWay
 from cleanup.services.merging.free_values import Renumbered
+from cleanup.services.results import RootFolder
 
 #: Code of an application that does not exist.
 MISSING = "application_missing"
+
+#: Folders of a batch beyond which they are read packed, and in pieces, and their columns apart.
+MOST_COMPARED = 20_000
 
 #: The plan of an application that is left alone.
 NOTHING = plan_merge(())
@@ -40,11 +45,9 @@ class MergeDecision:
     code: str = ""
     message: str = ""
     details: dict[str, Any] = field(default_factory=dict)
-    parents: dict[str, str | None] = field(default_factory=dict)
-    """Of the folders that stay, if they are locked, as they will be; consumed when the merge is checked."""
-    inside_removed: int = 0
-    """Removed folders directly in a removed folder."""
-    roots: tuple[FolderRow, ...] = ()
+    staying: Staying = field(default_factory=NOTHING.staying)
+    """The folders that stay, if they are locked; ticked off when the merge is checked."""
+    roots: tuple[RootFolder, ...] = ()
     """The root folders that would take in others, the oldest first, if folders were compared."""
     folders: dict[str, FolderRow] = field(default_factory=dict)
     """Every folder, if asked for or if more than the key is copied; may be a hundred thousand."""

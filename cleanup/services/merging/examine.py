@@ -6,7 +6,7 @@ Note [Order of refusals]. Holds and sizes are checked before any folder is read;
 if they will be carried out; what can only be seen in the rows that would change comes last, for what is left.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, islice
@@ -14,7 +14,7 @@ from operator import attrgetter, ne
 
 from cleanup import conf, journal
 from cleanup.backends.catalogue import TableName
-from cleanup.backends.changes import Cell, Target, ValueChange, ValueChanges
+from cleanup.backends.changes import NO_NAME, Cell, Target, ValueChange, ValueChanges
 from cleanup.backends.collisions import Change
 from cleanup.exceptions import DifferentRoots, DifferingColumns, TooLarge, UnkeyedRows, Widens
 from cleanup.models import Hold, Result
@@ -23,12 +23,13 @@ from cleanup.planning import FolderRow, Plan, plan_merge
 from cleanup.policies import DifferencePolicy, TriggerPolicy, WideningPolicy
 from cleanup.references.key_types import kind_of
 from cleanup.services.merging.collision_messages import CollisionMessages
-from cleanup.services.merging.collisions import Collisions
-from cleanup.services.merging.decisions import MISSING, Inclusion, MergeDecision
-from cleanup.services.merging.preference import ranked
+from cleanup.services.merging.collisions import CollisionForecast, Collisions
+from cleanup.services.merging.decisions import MISSING, MOST_COMPARED, Inclusion, MergeDecision
+from cleanup.services.merging.preference import ranked, ranks_folders
 from cleanup.services.merging.suggested_policies import reported
-from cleanup.services.merging.targets import Batch, Targets
+from cleanup.services.merging.targets import Batch, Removals, Targets
 from cleanup.services.merging.widening import Widening
+from cleanup.services.results import RootFolder
 
 #: Holds that are read whether or not they matter here: mostly there are none.
 FEW_HOLDS = 100
@@ -36,8 +37,6 @@ FEW_HOLDS = 100
 
 _name = attrgetter("name")
 
-#: Folders of a batch beyond which the columns to compare are not read along with its folders.
-MOST_COMPARED = 20_000
 #: And how many removed folders are compared at a time instead.
 FOLDERS_COMPARED_AT_ONCE = 2_000
 
@@ -47,7 +46,7 @@ class Planned:
     """Decisions that rows may still refuse."""
 
     decisions: list[MergeDecision]
-    batch: Batch
+    removals: Removals
     """Of what goes ahead as planned."""
     holds: bool
     """Some applications are on hold, and must be left alone."""
@@ -57,6 +56,9 @@ class Planned:
 
 class Examiner:
     """Decides on one database; created once per run."""
+
+    takes_forests = True
+    """Plans large applications whose folders are packed, in place of ``plan_of``."""
 
     def __init__(self, targets: Targets) -> None:
         references, tables = targets.references, targets.tables
@@ -119,23 +121,23 @@ class Examiner:
         differences = compare or conf.differing_columns() == DifferencePolicy.REFUSE
         folders = sum(sizes.get(decision.application, 0) for decision in decisions if not decision.status)
         self._plan(decisions, lock=lock, compare=differences, whole=whole, folders=folders)
-        return Planned(decisions, self.targets.batch(decisions), holds, compare)
+        return Planned(decisions, self.targets.removals(decisions), holds, compare)
 
     def judge(self, planned: Planned, *, tables: Container[TableName] | None = None) -> None:
         """Refuse what cannot be done to the rows that would change.
 
         ``tables`` are those that have such rows, if known.
         """
-        decisions, batch = planned.decisions, planned.batch
-        if batch.removed and planned.holds:
-            self._refuse_held_rows(decisions, batch)
-        if batch.removed and self._unkeyed:
-            self._refuse_unkeyed(decisions, batch)
-        if batch.removed and (planned.compare or self._refuses_widening):
+        decisions, removals = planned.decisions, planned.removals
+        if removals and planned.holds:
+            self._refuse_held_rows(decisions, removals)
+        if removals and self._unkeyed:
+            self._refuse_unkeyed(decisions, removals)
+        if removals and (planned.compare or self._refuses_widening):
             self._note_widening(decisions)
         ruled = [table for table in self.collisions.ruled if tables is None or table in tables]
         if ruled:
-            self._find_collisions(decisions, batch, ruled)
+            self._find_collisions(decisions, removals, ruled)
 
     def differences(self, decision: MergeDecision, removed: str) -> list[str]:
         """Return the columns in which a removed folder differs from its survivor; the decision must be whole."""
@@ -191,38 +193,57 @@ class Examiner:
         columns = self.targets.copied_columns + (self.compared_columns if compare and not apart else ())
         if whole and self.tables.folder_created:
             columns += (self.tables.folder_created,)
-        read = self.backend.reading.read_folders(self.tables, list(wanted), lock=lock, columns=columns, many=many)
-        for application, rows in ranked(read, self.targets):
-            if application in wanted:
-                self._plan_one(wanted[application], rows, lock=lock, keep=whole)
-                if compare:
-                    self._compare(wanted[application], rows, cells=not apart)
-            rows.clear()  # of a large application, they take more than all that follows
+        if many and self.takes_forests and not (columns or whole or ranks_folders()):
+            self._plan_packed(wanted, lock=lock, compare=compare)
+        else:
+            read = self.backend.reading.read_folders(self.tables, list(wanted), lock=lock, columns=columns, many=many)
+            for application, rows in ranked(read, self.targets):
+                if application in wanted:
+                    self._plan_one(wanted[application], rows, lock=lock, keep=whole)
+                    if compare:
+                        self._compare(wanted[application], rows, cells=not apart)
+                rows.clear()  # of a large application, they take more than all that follows
         if apart:
             self._compare_apart(decisions)
+
+    def _plan_packed(self, wanted: Mapping[str, MergeDecision], *, lock: bool, compare: bool) -> None:
+        """Plan applications with very many folders, of which only what the plan needs is kept in memory."""
+        for application, forest in self.backend.reading.read_forests(self.tables, list(wanted), lock=lock):
+            if application in wanted:
+                decision = wanted[application]
+                self._decide(decision, plan_merge(forest, different_roots=conf.different_roots()), lock=lock)
+                if compare:
+                    self._note_roots(decision, self._names_of(decision.plan.roots))
+
+    def _plan_one(self, decision: MergeDecision, rows: Sequence[FolderRow], *, lock: bool, keep: bool) -> None:
+        self._decide(decision, self.plan_of(decision.application, rows), lock=lock)
+        if keep or self.targets.copied_columns:
+            decision.folders = {row.key: row for row in rows}
 
     def plan_of(self, application: str, rows: Sequence[FolderRow]) -> Plan:  # noqa: ARG002  # others depend on it
         """Plan what becomes of an application's folders."""
         return plan_merge(rows, different_roots=conf.different_roots())
 
-    def _plan_one(self, decision: MergeDecision, rows: Sequence[FolderRow], *, lock: bool, keep: bool) -> None:
-        plan = decision.plan = self.plan_of(decision.application, rows)
-        removed = plan.removed
-        decision.inside_removed = sum(row.parent in removed and row.key in removed for row in rows)
+    def _decide(self, decision: MergeDecision, plan: Plan, *, lock: bool) -> None:
+        decision.plan = plan
         if lock and not plan.empty:
-            decision.parents = {row.key: row.parent for row in rows if row.key not in removed}
-            decision.parents.update((move.folder, move.new_parent) for move in plan.moves)
-        if keep or self.targets.copied_columns:
-            decision.folders = {row.key: row for row in rows}
+            decision.staying = plan.staying()
         if plan.refused:
             decision.refuse(DifferentRoots())
+
+    def _note_roots(self, decision: MergeDecision, names: Mapping[str, str]) -> None:
+        if decision.goes_ahead:
+            decision.roots = tuple(RootFolder(root, names[root]) for root in decision.plan.roots)
+
+    def _names_of(self, folders: Sequence[str]) -> dict[str, str]:
+        cells = self.backend.reading.read_cells(self.tables, folders, (self.tables.folder_name,)) if folders else {}
+        return {key: NO_NAME if name is None else self.backend.cells.cell_text(name) for key, (name,) in cells.items()}
 
     def _compare(self, decision: MergeDecision, rows: Sequence[FolderRow], *, cells: bool) -> None:
         """Take down the roots that stay and, with the cells read, the columns that differ."""
         if not decision.goes_ahead:
             return
-        roots = {row.key: row for row in rows if row.parent is None}
-        decision.roots = tuple(roots[root] for root in decision.plan.roots)
+        self._note_roots(decision, {row.key: row.name for row in rows if row.parent is None})
         if not cells:
             return
         folders = {row.key: row for row in rows}
@@ -238,7 +259,7 @@ class Examiner:
         """Compare the folders of large applications some at a time, so that their cells are never all in memory."""
         columns = (self.tables.folder_name, *self.compared_columns)
         for decision in decisions:
-            remaining, differing = iter(decision.plan.removed.items()), Counter[str]()
+            remaining, differing = decision.plan.pairs(), Counter[str]()
             while decision.goes_ahead and (pairs := list(islice(remaining, FOLDERS_COMPARED_AT_ONCE))):
                 keys = list(dict.fromkeys(chain.from_iterable(pairs)))
                 cells = self.backend.reading.read_cells(self.tables, keys, columns)
@@ -257,11 +278,14 @@ class Examiner:
 
     def _note_unused(self, planned: Planned) -> None:
         """Look once for the references of all tables but the mapped ones: most batches have few of them, or none."""
-        counted = self.backend.reading.count_rows(self.targets.of_all(self._sparse, planned.batch))
-        used = {rows.table for rows in counted}
-        planned.batch.unused = frozenset(reference for reference in self._sparse if reference.table not in used)
+        used = {
+            rows.table
+            for part in planned.removals.parts()
+            for rows in self.backend.reading.count_rows(self.targets.of_all(self._sparse, part))
+        }
+        planned.removals.unused = frozenset(reference for reference in self._sparse if reference.table not in used)
         for decision in planned.decisions:
-            decision.unused = planned.batch.unused
+            decision.unused = planned.removals.unused
 
     def _note_widening(self, decisions: Sequence[MergeDecision]) -> None:
         for decision, widened in zip(decisions, self.widening.count(decisions), strict=True):
@@ -270,7 +294,7 @@ class Examiner:
                 if self._refuses_widening:
                     decision.refuse(Widens(count=sum(widened.values()), tables=", ".join(sorted(widened))))
 
-    def _refuse_held_rows(self, decisions: Sequence[MergeDecision], batch: Batch) -> None:
+    def _refuse_held_rows(self, decisions: Sequence[MergeDecision], removals: Removals) -> None:
         """Refuse applications whose merge would write, by reference, to an application on hold."""
         tables, file = self.tables, self.tables.file
         owner_columns: dict[tuple[TableName, tuple[str, ...]], str] = {}
@@ -278,33 +302,42 @@ class Examiner:
             owner_columns[self.references.file_table, (file.folder,)] = file.application
         if tables.folder_application and not tables.inherits:
             owner_columns[self.references.folders.name, (tables.folder_parent,)] = tables.folder_application
-        targets = [
-            (self.targets.of(reference, batch), column)
-            for reference in self.references.references
-            if (column := owner_columns.get((reference.table, reference.columns))) is not None
-        ]
-        owners = self.backend.reading.owners(targets, tables.application_key)
-        others = [owner for owner in owners if owner.application != decisions[owner.point].application]
+        others: Counter[tuple[int, TableName, str]] = Counter()
+        for batch in removals.parts():
+            targets = [
+                (self.targets.of(reference, batch), column)
+                for reference in self.references.references
+                if (column := owner_columns.get((reference.table, reference.columns))) is not None
+            ]
+            for owner in self.backend.reading.owners(targets, tables.application_key):
+                if owner.application != decisions[owner.point].application:
+                    others[owner.point, owner.table, owner.application] += owner.rows
         if not others:
             return
-        holds = Hold.objects.using(self.targets.using).filter(
-            application_key__in={owner.application for owner in others}
-        )
+        holds = Hold.objects.using(self.targets.using).filter(application_key__in={key for _, _, key in others})
         held = set(holds.values_list("application_key", flat=True))
-        for owner in others:
-            if owner.application in held:
-                decisions[owner.point].set_aside(
-                    Result.Status.HELD,
-                    "held",
-                    f"{owner.rows} rows of {owner.table} belong to {owner.application}, which is on hold.",
+        for (place, table, application), rows in others.items():
+            if application in held:
+                decisions[place].set_aside(
+                    Result.Status.HELD, "held", f"{rows} rows of {table} belong to {application}, which is on hold."
                 )
 
-    def _refuse_unkeyed(self, decisions: Sequence[MergeDecision], batch: Batch) -> None:
-        for counted in self.backend.reading.count_rows([self.targets.of(r, batch) for r in self._unkeyed]):
-            decisions[counted.point].refuse(UnkeyedRows(count=counted.rows, table=str(counted.table)))
+    def _refuse_unkeyed(self, decisions: Sequence[MergeDecision], removals: Removals) -> None:
+        rows: Counter[tuple[int, TableName]] = Counter()
+        for batch in removals.parts():
+            for counted in self.backend.reading.count_rows([self.targets.of(r, batch) for r in self._unkeyed]):
+                rows[counted.point, counted.table] += counted.rows
+        for (place, table), number in rows.items():
+            decisions[place].refuse(UnkeyedRows(count=number, table=str(table)))
 
-    def _find_collisions(self, decisions: Sequence[MergeDecision], batch: Batch, tables: Sequence[TableName]) -> None:
-        forecasts = self.collisions.forecast(self._changes(decisions, batch, tables), spare=batch.olds)
+    def _find_collisions(
+        self, decisions: Sequence[MergeDecision], removals: Removals, tables: Sequence[TableName]
+    ) -> None:
+        forecasts: defaultdict[int, CollisionForecast] = defaultdict(CollisionForecast)
+        for batch in removals.parts() if removals.parted else [removals.whole()]:
+            changes = self._changes(decisions, batch, tables)
+            for place, forecast in self.collisions.forecast(changes, spare=batch.olds).items():
+                forecasts[place].add(forecast)
         for place, forecast in sorted(forecasts.items()):
             decision = decisions[place]
             if forecast.colliding:

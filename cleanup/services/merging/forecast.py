@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
-from functools import cached_property, partial
+from functools import partial
 from itertools import chain, islice
 
 from cleanup import backends
@@ -22,14 +22,12 @@ from cleanup.services.merging.decisions import USUAL, Inclusion, MergeDecision
 from cleanup.services.merging.examine import Examiner, Planned
 from cleanup.services.merging.outcome import result_of
 from cleanup.services.merging.targets import Batch, Targets
-from cleanup.services.results import FolderCleanupResult, RootFolder
+from cleanup.services.results import FolderCleanupResult
 
 #: Applications whose sizes are read together.
 MOST_APPLICATIONS = 1_000
 #: Folders of applications that are examined together, unless a single one has more.
 MOST_FOLDERS = 10_000
-#: Removed folders whose references are counted in one statement.
-MOST_REMOVED = 20_000
 
 Forecast = tuple[MergeDecision, FolderCleanupResult]
 
@@ -151,28 +149,26 @@ class Forecaster:
         return [(decision, self._expected(decision, counts[place])) for place, decision in enumerate(planned.decisions)]
 
     def _expected(self, decision: MergeDecision, counts: Counter[TableName]) -> FolderCleanupResult:
-        roots = tuple(RootFolder(root.key, root.name) for root in decision.roots)
-        return result_of(decision, self._moved(decision, counts), targets=self.targets, roots=roots)
+        return result_of(decision, self._moved(decision, counts), targets=self.targets, roots=decision.roots)
 
     def _counts(self, planned: Planned) -> dict[int, Counter[TableName]]:
         """Count the rows that hold a removed folder's key, by the decision's position and table."""
-        reading, batch = self.targets.backend.reading, planned.batch
+        reading, removals = self.targets.backend.reading, planned.removals
         counts: dict[int, Counter[TableName]] = {place: Counter() for place in range(len(planned.decisions))}
-        for part in batch.parts(MOST_REMOVED):
+        for part in removals.parts():
             for counted in reading.count_rows(self._counted(part)):
                 counts[counted.point][counted.table] += counted.rows
             for point in self._own_parents(part):
                 counts[point][self.targets.references.folders.name] -= 1
-        for counted in self.targets.count_in_lists(batch):  # not by parts: an array may name folders of several
-            counts[counted.point][counted.table] += counted.rows
-        if batch.removed:
-            for counted in self.targets.count_repeated(batch):
+            for counted in self.targets.count_in_lists(part):
+                counts[counted.point][counted.table] += counted.rows
+            for counted in self.targets.count_repeated(part):
                 counts[counted.point][counted.table] -= counted.rows
         return counts
 
     def _own_parents(self, batch: Batch) -> Iterator[int]:
         """Yield the point of each removed root folder that is counted, as it holds its own key, and does not move."""
-        if self._tree is not None and self.targets.tables.root_parent == SELF:
+        if self.targets.tree is not None and self.targets.tables.root_parent == SELF:
             held = self.targets.backend.reading.held_parents(self.targets.tables, batch.olds)
             yield from (point for point, old in zip(batch.points, batch.olds, strict=True) if held.get(old) == old)
 
@@ -180,9 +176,9 @@ class Forecaster:
         """Return how many rows would be re-pointed, by table."""
         moved = Counter({str(table): rows for table, rows in counts.items()})
         folders = str(self.targets.references.folders.name)
-        moved[folders] += sum(1 for move in decision.plan.moves if move.old_parent is None)
-        if self._tree is not None:
-            moved[folders] -= decision.inside_removed
+        moved[folders] += sum(1 for _ in decision.plan.nested())
+        if self.targets.tree is not None:
+            moved[folders] -= decision.plan.inside_removed
         for row in decision.giving_way:
             moved[str(row.table)] -= row.moves
         return moved
@@ -195,22 +191,9 @@ class Forecaster:
         """
         targets = self.targets.of_all(self.targets.references.references, batch)
         return [
-            replace(target, spare=()) if self._tree == (target.table.name, target.columns) else target
+            replace(target, spare=()) if self.targets.tree == (target.table.name, target.columns) else target
             for target in targets
         ]
-
-    @cached_property
-    def _tree(self) -> tuple[TableName, tuple[str, ...]] | None:
-        """The folders' own reference to their parents, if it is by nothing but the key."""
-        tables, folders = self.targets.tables, self.targets.references.folders.name
-        tree = (folders, (tables.folder_parent,))
-        several = [r for r in self.targets.references.references if (r.table, r.columns) == tree]
-        plain = [
-            r
-            for r in several
-            if r.folder_columns == (tables.folder_key.column,) and not r.spelled and r.condition is None
-        ]
-        return tree if len(plain) == len(several) == 1 else None
 
     def rows_by_folder(self, decision: MergeDecision) -> dict[str, Counter[str]]:
         """Count the rows that point at each folder of an application that was compared, by folder and table.

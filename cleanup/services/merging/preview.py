@@ -17,9 +17,9 @@ from django.utils import timezone
 from cleanup import backends, conf
 from cleanup.exceptions import TooLargeToPreview, UnknownObject
 from cleanup.folder_tables import folder_tables
+from cleanup.forests import Group
 from cleanup.models import Hold, Result
 from cleanup.phrases import with_reason
-from cleanup.planning import Group
 from cleanup.policies import DifferentRootsPolicy, SurvivorPolicy
 from cleanup.references import ReferenceMap, cache
 from cleanup.services.merging.decisions import MISSING, Inclusion, MergeDecision

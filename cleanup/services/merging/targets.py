@@ -6,18 +6,23 @@ Nothing here writes or locks a row.
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import repeat
 
 from cleanup import backends, conf, journal
-from cleanup.backends.catalogue import Table
+from cleanup.backends.catalogue import Table, TableName
 from cleanup.backends.changes import Cell, RowCount, Target, ValueChange, ValueChanges
 from cleanup.backends.references import ListReference
 from cleanup.folder_tables import FolderTables, folder_tables
+from cleanup.forests import Group
 from cleanup.planning import FolderRow
 from cleanup.policies import TriggerPolicy
 from cleanup.references import Reference, ReferenceMap
 from cleanup.references.key_types import respelled
 from cleanup.services.merging.decisions import MergeDecision
+
+#: Removed folders whose rows are counted, moved and removed by one statement, if they may be parted.
+MOST_REMOVED = 10_000
 
 
 @dataclass(slots=True)
@@ -42,36 +47,76 @@ class Batch:
     unused: frozenset[Reference] = frozenset()
     """References that have nothing to change."""
 
-    def add(self, point: int, decision: MergeDecision) -> None:
-        """Add the folders that a decision removes."""
-        for group in decision.plan.groups:
-            self.removed += group.removed
-            self.survivors += repeat(group.survivor, len(group.removed))
-            self.ranks += range(1, len(group.removed) + 1)
-        self.points += repeat(point, decision.plan.folders_removed)
-        self.folders |= decision.folders
-
-    def parts(self, size: int) -> Iterator["Batch"]:
-        """Yield the batch in parts of so many removed folders."""
-        if len(self.removed) <= size:
-            yield from [self] if self.removed else []
-            return
-        for start in range(0, len(self.removed), size):
-            part = slice(start, start + size)
-            yield Batch(
-                self.points[part],
-                self.removed[part],
-                self.survivors[part],
-                self.ranks[part],
-                self.olds[part],
-                self.news[part],
-                self.folders,
-                unused=self.unused,
-            )
+    def add(self, point: int, group: Group) -> None:
+        """Add the folders that become another one."""
+        self.points += repeat(point, len(group.removed))
+        self.removed += group.removed
+        self.survivors += repeat(group.survivor, len(group.removed))
+        self.ranks += range(1, len(group.removed) + 1)
 
     def removals(self) -> Iterator[tuple[int, str, str, int]]:
         """Yield point, removed folder, survivor and rank."""
         return zip(self.points, self.removed, self.survivors, self.ranks, strict=True)
+
+
+class Removals:
+    """The removed folders of decisions; many are made into several batches, when they are asked for.
+
+    Note [Parts]. If very many folders are removed, they are parted between groups: what is done to one part and then to
+    the next gives what doing it to all at once would, because a row moves with its folder and meets only what comes to
+    the same survivor. A folder's own folders go before it: parts come deepest first. All of this holds if a row of
+    another table refers to one folder, and a folder to none but its parent; otherwise there is but one part.
+    """
+
+    def __init__(self, targets: "Targets", decisions: Sequence[tuple[int, MergeDecision]]) -> None:
+        self._targets = targets
+        self._decisions = decisions
+        self._number = sum(decision.plan.folders_removed for _, decision in decisions)
+        unused = [decision.unused for _, decision in decisions]
+        self.unused = frozenset.intersection(*unused) if unused else frozenset[Reference]()
+        """References that have nothing to change."""
+        self._whole: Batch | None = None
+
+    def __len__(self) -> int:
+        return self._number
+
+    @property
+    def parted(self) -> bool:
+        """Return whether there are several parts."""
+        return len(self) > MOST_REMOVED and self._targets.divisible
+
+    def whole(self) -> Batch:
+        """Return all of them, in the plans' order."""
+        if self._whole is None:
+            self._whole = Batch()
+            for point, decision in self._decisions:
+                for group in decision.plan.groups:
+                    self._whole.add(point, group)
+            self._finish(self._whole)
+        self._whole.unused = self.unused
+        return self._whole
+
+    def parts(self) -> Iterator[Batch]:
+        """Yield them in parts, if there are any; see Note [Parts]."""
+        if not self.parted:
+            yield from [self.whole()] if self else []
+            return
+        batch = Batch()
+        for point, decision in self._decisions:
+            for group in reversed(decision.plan.groups):
+                batch.add(point, group)
+                if len(batch.removed) >= MOST_REMOVED:
+                    yield self._finish(batch)
+                    batch = Batch()
+        if batch.removed:
+            yield self._finish(batch)
+
+    def _finish(self, batch: Batch) -> Batch:
+        batch.olds, batch.news = self._targets.key_cells(batch.removed), self._targets.key_cells(batch.survivors)
+        batch.unused = self.unused
+        for _, decision in self._decisions:
+            batch.folders |= decision.folders
+        return batch
 
 
 class Targets:
@@ -88,16 +133,35 @@ class Targets:
             sorted({c for r in references.references for c in r.folder_columns if c != self.key_column})
         )
 
-    def batch(self, decisions: Sequence[MergeDecision], point_ids: Mapping[int, int] | None = None) -> Batch:
-        """Return the batch of what goes ahead; without the points' ids, rows are counted by the decision's position."""
-        batch = Batch()
-        for place, decision in enumerate(decisions):
-            if decision.goes_ahead:
-                batch.add(place if point_ids is None else point_ids[place], decision)
-        if unused := [decision.unused for decision in decisions if decision.goes_ahead]:
-            batch.unused = frozenset.intersection(*unused)
-        batch.olds, batch.news = self.key_cells(batch.removed), self.key_cells(batch.survivors)
-        return batch
+    def removals(self, decisions: Sequence[MergeDecision], point_ids: Mapping[int, int] | None = None) -> Removals:
+        """Return what those that go ahead remove; without the points' ids, rows are counted by the decision's place."""
+        ahead = [
+            (place if point_ids is None else point_ids[place], decision)
+            for place, decision in enumerate(decisions)
+            if decision.goes_ahead
+        ]
+        return Removals(self, ahead)
+
+    @cached_property
+    def divisible(self) -> bool:
+        """Return whether very many removed folders may be parted; see Note [Parts]."""
+        tables = Counter(reference.table for reference in self.references.references)
+        folders = self.references.folders.name
+        alone = self.tree is not None and max(tables.values()) == 1
+        return alone and not self.references.lists and not self.references.ruled(folders)
+
+    @cached_property
+    def tree(self) -> tuple[TableName, tuple[str, ...]] | None:
+        """The folders' own reference to their parents, if it is by nothing but the key."""
+        tables, folders = self.tables, self.references.folders.name
+        tree = (folders, (tables.folder_parent,))
+        several = [r for r in self.references.references if (r.table, r.columns) == tree]
+        plain = [
+            r
+            for r in several
+            if r.folder_columns == (tables.folder_key.column,) and not r.spelled and r.condition is None
+        ]
+        return tree if len(plain) == len(several) == 1 else None
 
     def of(self, reference: Reference, batch: Batch) -> Target:
         """Return the columns of a reference that change with the batch."""
@@ -164,9 +228,8 @@ class Targets:
         """Yield position of the decision, folder and parent of root folders that are moved under another."""
         for place, decision in enumerate(decisions):
             if decision.goes_ahead:
-                for move in decision.plan.moves:
-                    if move.old_parent is None:
-                        yield place, self._key_cell(move.folder), self._key_cell(move.new_parent)
+                for folder, parent in decision.plan.nested():
+                    yield place, self._key_cell(folder), self._key_cell(parent)
 
     def fires(self, table: Table) -> bool:
         """Return whether triggers of the host fire when the table's rows change."""

@@ -5,15 +5,19 @@ may see the one that stays afterwards, with what came from the others. A folder 
 Reads only.
 """
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 
 from cleanup import conf
 from cleanup.backends.changes import Cell
 from cleanup.references.grants import Grant, grants
 from cleanup.services.merging.decisions import MergeDecision
-from cleanup.services.merging.targets import Batch, Targets
+from cleanup.services.merging.targets import MOST_REMOVED, Batch, Targets
 
 Who = tuple[Cell, ...]
+
+Member = tuple[int, str, str]
+"""The decision's position, the folder that stays, and one of its group."""
 
 
 class Widening:
@@ -27,27 +31,34 @@ class Widening:
 
     def count(self, decisions: Sequence[MergeDecision]) -> list[dict[str, int]]:
         """Return for each decision how many people and groups would newly see files, by table; mostly none."""
-        places = [
-            (place, group.survivor, folder)
-            for place, decision in enumerate(decisions)
-            if decision.goes_ahead
-            for group in decision.plan.groups
-            for folder in (group.survivor, *group.removed)
-        ]
+        newcomers: defaultdict[tuple[int, int], set[Who]] = defaultdict(set)
+        remaining = self._members(decisions) if self.grants else iter(())
+        while places := list(_some(remaining)):
+            self._note(places, newcomers)
         found: list[dict[str, int]] = [{} for _ in decisions]
-        if not (places and self.grants):
-            return found
+        for (place, number), people in newcomers.items():
+            table = str(self.grants[number].reference.table)
+            found[place][table] = found[place].get(table, 0) + len(people)
+        return found
+
+    def _members(self, decisions: Sequence[MergeDecision]) -> Iterator[list[Member]]:
+        """Yield the groups that become one folder each."""
+        for place, decision in enumerate(decisions):
+            if decision.goes_ahead:
+                for group in decision.plan.groups:
+                    yield [(place, group.survivor, folder) for folder in (group.survivor, *group.removed)]
+
+    def _note(self, places: Sequence[Member], newcomers: defaultdict[tuple[int, int], set[Who]]) -> None:
+        """Add who would newly see files of some groups, each whole, by decision and grant."""
         batch = self._batch([folder for _, _, folder in places])
         groups: dict[tuple[int, str], list[int]] = {}
         for number, (place, survivor, _) in enumerate(places):
             groups.setdefault((place, survivor), []).append(number)
         granted = [(grant, self._granted(grant, batch)) for grant in self.grants]
         filled = self._filled(batch, groups, granted)
-        for grant, who_by_folder in granted:
-            table = str(grant.reference.table)
+        for number, (_, who_by_folder) in enumerate(granted):
             for place, people in _newcomers(groups, who_by_folder, filled).items():
-                found[place][table] = found[place].get(table, 0) + len(people)
-        return found
+                newcomers[place, number] |= people
 
     def _batch(self, keys: list[str]) -> Batch:
         """Return folders that are counted by their position."""
@@ -77,6 +88,14 @@ class Widening:
         reading = self.targets.backend.reading
         counted = reading.count_rows([self.targets.of(r, some) for r in self._contents if len(r.columns) == 1])
         return {asked[rows.point] for rows in counted if rows.rows}
+
+
+def _some(groups: Iterator[list[Member]]) -> Iterator[Member]:
+    """Yield the members of the next groups, until they are many."""
+    members = 0
+    while members < MOST_REMOVED and (group := next(groups, None)):
+        members += len(group)
+        yield from group
 
 
 def _newcomers(

@@ -10,8 +10,9 @@ from django.db.models import QuerySet
 
 from cleanup.backends.changes import RowCount
 from cleanup.backends.forest import Scope
+from cleanup.forests import Group
 from cleanup.models import RemovedFolder, RollbackPoint
-from cleanup.planning import Group, Plan
+from cleanup.planning import Plan
 from cleanup.references import Reference, ReferenceMap
 from cleanup.services.merging.forwarding import Forwarding
 from cleanup.services.merging.targets import Batch, Targets

@@ -35,6 +35,8 @@ Group = tuple[str, str, tuple[str, ...]]
 class NamesExaminer(Examiner):
     """Plans the merge of approved groups, and nothing else."""
 
+    takes_forests = False
+
     def __init__(self, targets: Targets) -> None:
         super().__init__(targets)
         self.approved: Mapping[str, Sequence[NameGroup]] = {}

@@ -142,7 +142,7 @@ class CleanupTask:
             slot=slot,
         )
         merged = (
-            Event(decision.application, points[decision.application].uuid, decision.plan.removed)
+            Event(decision.application, points[decision.application].uuid, dict(decision.plan.removed))
             for decision in decisions
             if decision.application in points
         )

@@ -9,7 +9,7 @@ from django.db import connections, transaction
 
 from cleanup.backends.reading import Reading
 from cleanup.services import DatabaseCleanupService
-from cleanup.services.merging import examine, forecast
+from cleanup.services.merging import examine, forecast, targets
 from tests.support import databases
 from tests.support.model_roles import Folder
 from tests.support.trees import raw, tree
@@ -60,7 +60,7 @@ class TestPages:
         at_once = announced(database)
         monkeypatch.setattr(forecast, "MOST_FOLDERS", folders)
         monkeypatch.setattr(forecast, "MOST_APPLICATIONS", 5)
-        monkeypatch.setattr(forecast, "MOST_REMOVED", 2)
+        monkeypatch.setattr(targets, "MOST_REMOVED", 2)
         assert announced(database) == at_once
         assert len(at_once) == 13
 

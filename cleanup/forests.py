@@ -1,0 +1,302 @@
+"""The folders of one application as columns of numbers, and what a merge makes of them. Pure.
+
+Note [Numbers]. Within a plan, folders and names are numbers, and what is known of folders are columns, arrays by the
+folder's number: a tree of a million folders takes some seventy bytes a folder while it is planned, and fifty
+afterwards. What a plan holds becomes texts only as it is read.
+"""
+
+from array import array
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import repeat
+from typing import NamedTuple, TypeVar, overload
+
+from cleanup.packing import UNKNOWN, Numbers, PackedTexts
+
+T = TypeVar("T")
+
+#: What a column holds where there is no folder; among parents, that of a root.
+NONE = -1
+
+
+class Group(NamedTuple):
+    """Name the folders that become one folder.
+
+    `removed` is in survivor order: those already under the surviving parent first, then by age. `parent` is the
+    surviving parent, None for a group of root folders.
+    """
+
+    survivor: str
+    removed: tuple[str, ...]
+    roots: bool
+    parent: str | None
+
+
+class Move(NamedTuple):
+    """Name a folder that stays and gets another parent; `old_parent` is None for a root that is nested."""
+
+    folder: str
+    old_parent: str | None
+    new_parent: str
+
+
+class Forest:
+    """The folders of one application; see Note [Numbers].
+
+    A parent that is none of the folders has a number, too, but no age.
+    """
+
+    __slots__ = ("ages", "keys", "names", "parents", "size")
+
+    def __init__(self, keys: Numbers, parents: Sequence[int], names: Sequence[int], ages: Sequence[int]) -> None:
+        self.keys = keys
+        self.parents = parents
+        self.names = names
+        """The number of a live folder's name, NONE of other folders."""
+        self.ages = ages
+        """From 0, without a gap."""
+        self.size = len(ages) - ages.count(NONE)
+        """How many folders there are."""
+
+    def by_age(self) -> Sequence[int]:
+        """Return the numbers of the folders, the oldest first."""
+        if isinstance(self.ages, range):
+            return self.ages
+        ordered = column(self.size)
+        for number, age in enumerate(self.ages):
+            if age != NONE:
+                ordered[age] = number
+        return ordered
+
+
+class ForestMaker:
+    """Takes in very many folders, one by one."""
+
+    def __init__(self, keys: PackedTexts) -> None:
+        self._keys = keys
+        self._names = PackedTexts()
+        self._parents, self._named, self._ages = column(0), column(0), column(0)
+
+    def add(self, key: str, parent: str | None, name: str, age: int, *, live: bool) -> None:
+        """Add a folder; the ages of all begin with 0, without a gap. Raises ValueError for a key that was there."""
+        number = self._keys.number(key)
+        above = NONE if parent is None else self._keys.number(parent)
+        new = len(self._keys) - len(self._ages)
+        if new:
+            for one in (self._parents, self._named, self._ages):
+                one.extend(repeat(NONE, new))
+        if self._ages[number] != NONE:
+            raise ValueError("a folder key appears twice")
+        self._parents[number], self._ages[number] = above, age
+        if live:
+            self._named[number] = self._names.number(name)
+
+    def forest(self) -> Forest:
+        """Return the forest; to know which names are the same, their numbers are enough."""
+        return Forest(self._keys, self._parents, self._named, self._ages)
+
+
+def column(size: int) -> "array[int]":
+    """Return a column that holds nothing yet."""
+    return array("i", [NONE]) * size
+
+
+class Fates:
+    """What becomes of each folder in a merge."""
+
+    __slots__ = (
+        "_ages",
+        "_ring",
+        "after",
+        "before",
+        "grouped",
+        "inside_removed",
+        "into",
+        "keys",
+        "moved",
+        "removals",
+        "roots_removed",
+    )
+
+    def __init__(self, forest: Forest) -> None:
+        size = len(forest.keys)
+        self._ages = forest.ages
+        self.keys = forest.keys
+        self.before = forest.parents
+        self.after = array("i", forest.parents)
+        """The parents of folders once it is done."""
+        self.after.extend(repeat(NONE, size - len(forest.parents)))
+        self.into = column(size)
+        """The survivors of removed folders."""
+        self.grouped = column(0)
+        """The survivors, parents before children."""
+        self.moved = column(0)
+        """The folders that get another parent, in the same order."""
+        self._ring = column(size)
+        """The removed folders of a group in a ring, and of a survivor the last of them."""
+        self.removals = 0
+        """How many folders are removed."""
+        self.roots_removed = 0
+        """How many of them are roots."""
+        self.inside_removed = 0
+        """How many of them lie directly in another."""
+
+    def remove(self, folder: int, survivor: int) -> None:
+        """Let a folder become another one."""
+        ring, last = self._ring, self._ring[survivor]
+        if last == NONE:
+            ring[folder] = folder
+            self.grouped.append(survivor)
+        else:
+            ring[folder] = ring[last]
+            ring[last] = folder
+        ring[survivor] = folder
+        self.into[folder] = survivor
+        self.removals += 1
+        parent = self.before[folder]
+        if parent == NONE:
+            self.roots_removed += 1
+        elif self.into[parent] != NONE:
+            self.inside_removed += 1
+
+    def move(self, folder: int, parent: int) -> None:
+        """Let a folder have another parent."""
+        self.moved.append(folder)
+        self.after[folder] = parent
+
+    def takes_in(self, survivor: int) -> bool:
+        """Return whether another folder becomes this one."""
+        return self._ring[survivor] != NONE
+
+    def removed(self, survivor: int) -> Iterator[int]:
+        """Yield the folders that become this one, in order."""
+        last = folder = self._ring[survivor]
+        while last != NONE:
+            folder = self._ring[folder]
+            yield folder
+            if folder == last:
+                return
+
+    def nested(self) -> Iterator[tuple[str, str]]:
+        """Yield the keys of roots that get a parent, each with it."""
+        for folder in self.moved:
+            if self.before[folder] == NONE:
+                yield self.keys[folder], self.keys[self.after[folder]]
+
+    def key(self, folder: int) -> str | None:
+        """Return the key of a folder, None for the parent of a root."""
+        return None if folder == NONE else self.keys[folder]
+
+    def staying(self) -> "Staying":
+        """Return the folders that are not removed, to be looked for afterwards."""
+        due = bytearray(len(self.keys))
+        for folder, age in enumerate(self._ages):
+            due[folder] = age != NONE and self.into[folder] == NONE
+        return Staying(self.keys, self.after, due)
+
+
+class Staying:
+    """The folders that stay, and where they should be; each is ticked off once it has been seen there."""
+
+    __slots__ = ("_due", "_keys", "_parents")
+
+    def __init__(self, keys: Numbers, parents: Sequence[int], due: bytearray) -> None:
+        self._keys = keys
+        self._parents = parents
+        self._due = due
+
+    def __len__(self) -> int:
+        """Return how many have not been seen."""
+        return self._due.count(1)
+
+    def tick_off(self, folder: str, parent: str | None) -> bool:
+        """Return whether this folder should be there, and has not been seen before."""
+        number = self._keys.find(folder)
+        if number == UNKNOWN or not self._due[number]:
+            return False
+        self._due[number] = 0
+        return self._parents[number] == (NONE if parent is None else self._found(parent))
+
+    def _found(self, parent: str) -> int | None:
+        number = self._keys.find(parent)
+        return None if number == UNKNOWN else number
+
+
+class _View(Sequence[T]):
+    """Equal to the tuple of what it yields."""
+
+    __slots__ = ("_fates",)
+
+    def __init__(self, fates: Fates) -> None:
+        self._fates = fates
+
+    def _one(self, place: int) -> T:
+        raise NotImplementedError
+
+    def __iter__(self) -> Iterator[T]:
+        return map(self._one, range(len(self)))
+
+    @overload
+    def __getitem__(self, place: int) -> T: ...
+    @overload
+    def __getitem__(self, place: slice) -> tuple[T, ...]: ...
+    def __getitem__(self, place: int | slice) -> T | tuple[T, ...]:
+        if isinstance(place, slice):
+            return tuple(map(self._one, range(*place.indices(len(self)))))
+        return self._one(place)
+
+    def __eq__(self, other: object) -> bool:
+        return tuple(self) == tuple(other) if isinstance(other, tuple | _View) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(tuple(self))
+
+    def __repr__(self) -> str:
+        return repr(tuple(self))
+
+
+class Groups(_View[Group]):
+    """The groups of a merge."""
+
+    def __len__(self) -> int:
+        return len(self._fates.grouped)
+
+    def _one(self, place: int) -> Group:
+        fates = self._fates
+        survivor = fates.grouped[place]
+        removed = tuple(map(fates.keys.__getitem__, fates.removed(survivor)))
+        parent = fates.key(fates.after[survivor])
+        return Group(fates.keys[survivor], removed, parent is None, parent)
+
+
+class Moves(_View[Move]):
+    """The moves of a merge."""
+
+    def __len__(self) -> int:
+        return len(self._fates.moved)
+
+    def _one(self, place: int) -> Move:
+        fates = self._fates
+        folder = fates.moved[place]
+        return Move(fates.keys[folder], fates.key(fates.before[folder]), fates.keys[fates.after[folder]])
+
+
+class Removed(Mapping[str, str]):
+    """Each removed folder with the one that stays."""
+
+    __slots__ = ("_fates",)
+
+    def __init__(self, fates: Fates) -> None:
+        self._fates = fates
+
+    def __len__(self) -> int:
+        return self._fates.removals
+
+    def __iter__(self) -> Iterator[str]:
+        for survivor in self._fates.grouped:
+            yield from map(self._fates.keys.__getitem__, self._fates.removed(survivor))
+
+    def __getitem__(self, key: str) -> str:
+        folder = self._fates.keys.find(key)
+        if folder == UNKNOWN or self._fates.into[folder] == NONE:
+            raise KeyError(key)
+        return self._fates.keys[self._fates.into[folder]]

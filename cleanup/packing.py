@@ -1,0 +1,139 @@
+"""Number texts: fast, or in little memory if there are very many. Pure.
+
+A million keys, each a `str` in a `dict`, take two hundred megabytes; packed, a UUID takes 16 bytes and another text its
+UTF-8, and each some twelve bytes more to be found.
+"""
+
+from array import array
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+#: The number of a text that is not there.
+UNKNOWN = -1
+
+
+class Numbers(Protocol):
+    """Texts, each with the number of texts that came before it."""
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+
+    def __getitem__(self, number: int, /) -> str:
+        """Return the text of a number."""
+
+    def number(self, text: str, /) -> int:
+        """Return the number of a text, which is a new one if it was not there."""
+
+    def find(self, text: str, /) -> int:
+        """Return the number of a text, or UNKNOWN."""
+
+
+class Texts:
+    """Numbers of texts that are found fast."""
+
+    __slots__ = ("_numbers", "_texts")
+
+    def __init__(self, texts: Iterable[str] = ()) -> None:
+        self._texts = list(texts)
+        self._numbers = {text: number for number, text in enumerate(self._texts)}
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    def __getitem__(self, number: int) -> str:
+        return self._texts[number]
+
+    def number(self, text: str) -> int:
+        """Return the number of a text, which is a new one if it was not there."""
+        number = self._numbers.setdefault(text, len(self._texts))
+        if number == len(self._texts):
+            self._texts.append(text)
+        return number
+
+    def find(self, text: str) -> int:
+        """Return the number of a text, or UNKNOWN."""
+        return self._numbers.get(text, UNKNOWN)
+
+
+def packed_uuid(text: str) -> bytes:
+    """Return a UUID in its usual spelling in 16 bytes."""
+    return bytes.fromhex(text.replace("-", ""))
+
+
+def spelled_uuid(packed: bytes) -> str:
+    """Return the usual spelling of a packed UUID."""
+    digits = packed.hex()
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+
+
+def packed_text(text: str) -> bytes:
+    """Return any text as bytes."""
+    return text.encode("utf-8", "surrogatepass")
+
+
+def spelled_text(packed: bytes) -> str:
+    """Return such a text."""
+    return packed.decode("utf-8", "surrogatepass")
+
+
+class PackedTexts:
+    """The same for very many: the texts stand one after the other, and are found by their hashes.
+
+    ``slots`` is a hash table with open addressing: it holds numbers, beginning with 1, at the place of the text's hash
+    or, if that is taken, at one of the next.
+    """
+
+    __slots__ = ("_content", "_ends", "_pack", "_slots", "_spell")
+
+    def __init__(
+        self, pack: Callable[[str], bytes] = packed_text, spell: Callable[[bytes], str] = spelled_text
+    ) -> None:
+        self._pack = pack
+        self._spell = spell
+        self._content = bytearray()
+        self._ends = array("I", [0])
+        self._slots = array("I", [0]) * 1024
+
+    def __len__(self) -> int:
+        return len(self._ends) - 1
+
+    def __getitem__(self, number: int) -> str:
+        return self._spell(self._packed(number))
+
+    def number(self, text: str) -> int:
+        """Return the number of a text, which is a new one if it was not there."""
+        packed = self._pack(text)
+        slot = self._slot(packed)
+        if held := self._slots[slot]:
+            return held - 1
+        self._content += packed
+        self._ends.append(len(self._content))
+        self._slots[slot] = number = len(self._ends) - 1
+        if 3 * number > 2 * len(self._slots):
+            self._enlarge()
+        return number - 1
+
+    def find(self, text: str) -> int:
+        """Return the number of a text, or UNKNOWN."""
+        return self._slots[self._slot(self._pack(text))] - 1
+
+    def _packed(self, number: int) -> bytes:
+        return bytes(self._content[self._ends[number] : self._ends[number + 1]])
+
+    def _slot(self, packed: bytes) -> int:
+        """Return the place of a text in the hash table, or the free one that it would take."""
+        slots, content, ends = self._slots, self._content, self._ends
+        last = len(slots) - 1  # their number is a power of two
+        slot = hash(packed) & last
+        while (held := slots[slot]) and content[ends[held - 1] : ends[held]] != packed:
+            slot = (slot + 1) & last
+        return slot
+
+    def _enlarge(self) -> None:
+        self._slots = slots = array("I", [0]) * (2 * len(self._slots))
+        last = len(slots) - 1
+        for number in range(len(self)):
+            slot = hash(self._packed(number)) & last
+            while slots[slot]:
+                slot = (slot + 1) & last
+            slots[slot] = number + 1

@@ -1,0 +1,50 @@
+import uuid
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cleanup.packing import UNKNOWN, Numbers, PackedTexts, Texts, packed_uuid, spelled_uuid
+
+unhurried = settings(deadline=None)
+
+ANY_TEXT = st.text(st.characters(exclude_categories=()), max_size=5)
+
+
+@pytest.fixture(params=[Texts, PackedTexts])
+def texts(request) -> Numbers:
+    return request.param()
+
+
+class TestTexts:
+    def test_are_numbered_as_they_come(self, texts: Numbers) -> None:
+        assert [texts.number(text) for text in ("b", "a", "", "b", "\ud800", "a")] == [0, 1, 2, 0, 3, 1]
+
+        assert [texts[number] for number in range(len(texts))] == ["b", "a", "", "\ud800"]
+
+    def test_that_are_not_there_are_not_found(self, texts: Numbers) -> None:
+        texts.number("a")
+
+        assert (texts.find("a"), texts.find("b"), len(texts)) == (0, UNKNOWN, 1)
+
+    def test_are_found_among_very_many(self, texts: Numbers) -> None:
+        every = [f"folder {number}" for number in range(5_000)]
+        assert [texts.number(text) for text in every] == list(range(5_000))
+
+        assert [texts.find(text) for text in every] == list(range(5_000))
+        assert list(map(texts.__getitem__, range(5_000))) == every
+
+    @unhurried
+    @given(st.lists(ANY_TEXT))
+    def test_are_the_same_packed(self, several: list[str]) -> None:
+        texts, packed = Texts(), PackedTexts()
+
+        assert [packed.number(text) for text in several] == [texts.number(text) for text in several]
+        assert [packed[number] for number in range(len(packed))] == list(dict.fromkeys(several))
+
+
+class TestPackedUuids:
+    @given(st.uuids())
+    def test_take_sixteen_bytes_and_keep_their_spelling(self, key: uuid.UUID) -> None:
+        assert packed_uuid(str(key)) == key.bytes
+        assert spelled_uuid(key.bytes) == str(key)
