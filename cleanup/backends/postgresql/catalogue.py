@@ -67,8 +67,8 @@ _WANTED = """
 wanted AS (
     SELECT c.oid, n.oid AS schema_oid, n.nspname::text AS schema, c.relname::text AS name, c.relkind::text AS kind
       FROM unnest(%(schemas)s::text[], %(names)s::text[]) AS w(schema, name)
-      JOIN pg_namespace n ON n.nspname::text = w.schema
-      JOIN pg_class c ON c.relnamespace = n.oid AND c.relname::text = w.name
+      JOIN pg_namespace n ON n.nspname = w.schema::name
+      JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = w.name::name
      WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')
 )"""
 

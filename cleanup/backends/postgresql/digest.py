@@ -25,13 +25,14 @@ if TYPE_CHECKING:
 
     from cleanup.backends.catalogue import Table, TableName
 
+#: Names are compared as names, for which the catalogue has indexes: as texts, all tables of a schema would be read.
 #: ``newest``: a table that is created anywhere may refer to folders without a foreign key.
 _DIGEST = """
 WITH RECURSIVE family AS (
     SELECT c.oid
       FROM unnest(%(schemas)s::text[], %(names)s::text[]) AS w(schema, name)
-      JOIN pg_namespace n ON n.nspname::text = w.schema
-      JOIN pg_class c ON c.relnamespace = n.oid AND c.relname::text = w.name
+      JOIN pg_namespace n ON n.nspname = w.schema::name
+      JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = w.name::name
     UNION
     SELECT i.inhrelid FROM family f JOIN pg_inherits i ON i.inhparent = f.oid
 ), newest AS (
