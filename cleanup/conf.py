@@ -46,9 +46,11 @@ def _get(name: str, default: Any) -> Any:
 def _choice(name: str, default: E) -> E:
     """Return the choice, of those of the default's enumeration."""
     value, choices = _get(name, default), type(default)
-    if value not in [choice.value for choice in choices]:
-        raise MisconfiguredSetting(setting=name, problem=f"{value!r} is not one of {', '.join(choices)}.")
-    return choices(value)
+    try:
+        return choices(value)
+    except ValueError:
+        problem = f"{value!r} is not one of {', '.join(choices)}."
+        raise MisconfiguredSetting(setting=name, problem=problem) from None
 
 
 def _flag(name: str, *, default: bool) -> bool:
