@@ -81,7 +81,7 @@ class Widening:
     ) -> set[int]:
         """Return the positions of the folders in which something is, of the groups that some are granted."""
         shared = {position for _, who in granted for position in who}
-        asked = sorted({number for numbers in groups.values() if shared.intersection(numbers) for number in numbers})
+        asked = sorted({n for numbers in groups.values() if not shared.isdisjoint(numbers) for n in numbers})
         if not asked:
             return set()
         some = self._batch([batch.removed[number] for number in asked])
@@ -104,6 +104,8 @@ def _newcomers(
     """Return who would newly see something, by the position of the decision."""
     found: dict[int, set[Who]] = {}
     for (place, _), numbers in groups.items():
+        if granted.keys().isdisjoint(numbers):
+            continue
         everyone = set().union(*(granted.get(number, set()) for number in numbers))
         newly = {who for who in everyone for n in numbers if n in filled and who not in granted.get(n, set())}
         if newly:
