@@ -26,7 +26,7 @@ from django.db import connections
 from django.dispatch import receiver
 from django.test import TransactionTestCase
 
-from tests.support import databases, model_states
+from tests.support import databases
 from tests.support.queues import queue_in
 
 # What may be skipped, by its reason, outside CI. There, nothing may.
@@ -116,7 +116,6 @@ def _return_to_start(test_case: TransactionTestCase) -> None:
 
 
 TransactionTestCase._fixture_teardown = _return_to_start
-model_states.speed_up()
 
 
 @receiver(setting_changed)
