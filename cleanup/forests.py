@@ -6,7 +6,7 @@ afterwards. What a plan holds becomes texts only as it is read.
 """
 
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, MutableSequence, Sequence
 from itertools import repeat
 from typing import NamedTuple, TypeVar, overload
 
@@ -47,7 +47,7 @@ class Forest:
 
     __slots__ = ("ages", "keys", "names", "parents", "size")
 
-    def __init__(self, keys: Numbers, parents: Sequence[int], names: Sequence[int], ages: Sequence[int]) -> None:
+    def __init__(self, keys: Numbers, parents: MutableSequence[int], names: Sequence[int], ages: Sequence[int]) -> None:
         self.keys = keys
         self.parents = parents
         self.names = names
@@ -101,18 +101,18 @@ def column(size: int) -> "array[int]":
 
 
 class Fates:
-    """What becomes of each folder in a merge."""
+    """What becomes of each folder in a merge; uses up the forest, whose parents it changes."""
 
     __slots__ = (
         "_ages",
         "_ring",
-        "after",
-        "before",
         "grouped",
         "inside_removed",
         "into",
         "keys",
         "moved",
+        "moved_from",
+        "parents",
         "removals",
         "roots_removed",
     )
@@ -121,16 +121,17 @@ class Fates:
         size = len(forest.keys)
         self._ages = forest.ages
         self.keys = forest.keys
-        self.before = forest.parents
-        self.after = array("i", forest.parents)
+        self.parents = forest.parents
         """The parents of folders once it is done."""
-        self.after.extend(repeat(NONE, size - len(forest.parents)))
+        self.parents.extend(repeat(NONE, size - len(self.parents)))
         self.into = column(size)
         """The survivors of removed folders."""
         self.grouped = column(0)
         """The survivors, parents before children."""
         self.moved = column(0)
         """The folders that get another parent, in the same order."""
+        self.moved_from = column(0)
+        """Their parents until then."""
         self._ring = column(size)
         """The removed folders of a group in a ring, and of a survivor the last of them."""
         self.removals = 0
@@ -152,7 +153,7 @@ class Fates:
         ring[survivor] = folder
         self.into[folder] = survivor
         self.removals += 1
-        parent = self.before[folder]
+        parent = self.parents[folder]
         if parent == NONE:
             self.roots_removed += 1
         elif self.into[parent] != NONE:
@@ -161,7 +162,8 @@ class Fates:
     def move(self, folder: int, parent: int) -> None:
         """Let a folder have another parent."""
         self.moved.append(folder)
-        self.after[folder] = parent
+        self.moved_from.append(self.parents[folder])
+        self.parents[folder] = parent
 
     def takes_in(self, survivor: int) -> bool:
         """Return whether another folder becomes this one."""
@@ -178,9 +180,9 @@ class Fates:
 
     def nested(self) -> Iterator[tuple[str, str]]:
         """Yield the keys of roots that get a parent, each with it."""
-        for folder in self.moved:
-            if self.before[folder] == NONE:
-                yield self.keys[folder], self.keys[self.after[folder]]
+        for folder, parent in zip(self.moved, self.moved_from, strict=True):
+            if parent == NONE:
+                yield self.keys[folder], self.keys[self.parents[folder]]
 
     def key(self, folder: int) -> str | None:
         """Return the key of a folder, None for the parent of a root."""
@@ -191,7 +193,7 @@ class Fates:
         due = bytearray(len(self.keys))
         for folder, age in enumerate(self._ages):
             due[folder] = age != NONE and self.into[folder] == NONE
-        return Staying(self.keys, self.after, due)
+        return Staying(self.keys, self.parents, due)
 
 
 class Staying:
@@ -264,7 +266,7 @@ class Groups(_View[Group]):
         fates = self._fates
         survivor = fates.grouped[place]
         removed = tuple(map(fates.keys.__getitem__, fates.removed(survivor)))
-        parent = fates.key(fates.after[survivor])
+        parent = fates.key(fates.parents[survivor])
         return Group(fates.keys[survivor], removed, parent is None, parent)
 
 
@@ -277,7 +279,7 @@ class Moves(_View[Move]):
     def _one(self, place: int) -> Move:
         fates = self._fates
         folder = fates.moved[place]
-        return Move(fates.keys[folder], fates.key(fates.before[folder]), fates.keys[fates.after[folder]])
+        return Move(fates.keys[folder], fates.key(fates.moved_from[place]), fates.keys[fates.parents[folder]])
 
 
 class Removed(Mapping[str, str]):

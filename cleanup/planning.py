@@ -133,7 +133,7 @@ class Plan:
 def plan_merge(
     rows: Iterable[FolderRow] | Forest, *, different_roots: DifferentRootsPolicy = DifferentRootsPolicy.MERGE
 ) -> Plan:
-    """Plan the merge of the folders of one application; `rows` are all of them, in any order.
+    """Plan the merge of the folders of one application; `rows` are all of them, in any order. A forest is used up.
 
     Live roots of different names are merged like others (`merge`), moved under the oldest root with their names kept
     (`nest`), a reason for an empty, refused plan (`refuse`), or stay side by side, each with those of its own name
@@ -281,15 +281,15 @@ class _Walk:
 
     def _merge_children(self, parent: int, children: Iterable[int]) -> None:
         fates, staying, names, first_named = self.fates, self.staying, self.forest.names, self.first_named
-        before, after = fates.before, fates.after
+        parents = fates.parents
         for child in children:
             name = names[child]
             if name != NONE:
                 first = first_named[name]
-                if first != NONE and after[first] == parent:
+                if first != NONE and parents[first] == parent:
                     fates.remove(child, first)
                     continue
                 first_named[name] = child
             staying.append(child)
-            if before[child] != parent:
+            if parents[child] != parent:
                 fates.move(child, parent)
