@@ -66,13 +66,19 @@ class Person:
         self.token = AuthToken.objects.create(user=user)[1]
 
     def admin(self, name: str, *key, **data) -> int:
-        return self.browser.post(reverse(f"admin:cleanup_{name}", args=key), data).status_code
+        return answered(self.browser.post(reverse(f"admin:cleanup_{name}", args=key), data))
 
     def api(self, method: str, path: str, body=None) -> int:
         headers = {"Authorization": f"Bearer {self.token}"}
         content = "" if body is None else json.dumps(body)
-        sent = Client().generic(method, f"/api/cleanup/{path}", content, "application/json", headers=headers)
-        return sent.status_code
+        return answered(Client().generic(method, f"/api/cleanup/{path}", content, "application/json", headers=headers))
+
+
+def answered(response) -> int:
+    """Return the status, after reading to its end what is sent as a file."""
+    if response.streaming:
+        assert response.getvalue()
+    return response.status_code
 
 
 @pytest.fixture

@@ -19,7 +19,8 @@ from cleanup.services.operations import requests
 from cleanup.services.results import CheckReport, FreezeSwitch, PreflightReport, StatusReport, VerificationReport
 from cleanup.services.runs.lifecycle import Options
 
-SQL = "application/sql"
+#: Of a script: what generated clients take as text.
+SQL = "text/plain"
 
 
 class Status(Endpoint):

@@ -91,7 +91,7 @@ class TestRollback:
         before = dump(served)
         response = caller.get(f"rollback/{point}/script")
         script = b"".join(response.streaming_content).decode()
-        assert (response.status_code, response.headers["Content-Type"]) == (200, "application/sql")
+        assert (response.status_code, response.headers["Content-Type"]) == (200, "text/plain")
         assert script.startswith(f"-- Undoes rollback point {point}")
         assert "COMMIT;" in script
         assert dump(served) == before
