@@ -58,6 +58,7 @@ MAPPED_ONLY = {
     "tests/integration/references/test_arrays.py": 1,
     "tests/integration/merging/test_consolidation.py": 1,
     "tests/integration/preflight/test_report.py": 1,
+    "tests/integration/references/test_observed.py": 1,
     "tests/integration/merging/test_marked_roots.py": 3,
     "tests/integration/merging/test_preference.py": 1,
 }

@@ -126,6 +126,7 @@ class TestWheel:
             "django",
             "django-q2",
             "djangorestframework",
+            "markdown-it-py",
             "psycopg",
             "rich",
             "tenacity",

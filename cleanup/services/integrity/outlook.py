@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.db import DatabaseError
 
@@ -20,9 +20,10 @@ from cleanup import backends, conf, queries
 from cleanup.exceptions import CleanupError
 from cleanup.folder_tables import folder_tables
 from cleanup.queries import AffectedApplication, SetAside
-from cleanup.references import ReferenceMap, cache
 from cleanup.services.integrity import freshness
-from cleanup.services.merging.forecast import Forecaster
+
+if TYPE_CHECKING:
+    from cleanup.references import ReferenceMap
 
 #: Where it stands in the summary of a check.
 NOTED = "noted"
@@ -99,6 +100,8 @@ class Notes:
 
 def is_large(*, using: str) -> bool:
     """Return whether a page had better not look at every folder."""
+    from cleanup.references import cache  # noqa: PLC0415  # starting must not cost what planning needs
+
     tables = folder_tables()
     with suppress(CleanupError, DatabaseError):
         return cache.with_references(lambda known: known.tables[known.folders.name].estimated_rows > LARGE, using=using)
@@ -107,8 +110,10 @@ def is_large(*, using: str) -> bool:
 
 def _planned(sample: Sequence[str], *, using: str) -> list[Any]:
     """Plan the sample; return number of applications, folders, files and seconds."""
+    from cleanup.references import cache  # noqa: PLC0415  # as above
+    from cleanup.services.merging.forecast import Forecaster  # noqa: PLC0415  # as above
 
-    def plan(references: ReferenceMap) -> Counter[str]:
+    def plan(references: "ReferenceMap") -> Counter[str]:
         forecaster = Forecaster(using=using, references=references, session_name="cleanup check")
         found: Counter[str] = Counter()
         for page in forecaster.pages(sample):
