@@ -48,7 +48,7 @@ SUBJECTS = {
     "planning": Subject(module="cleanup.planning", tests=("tests/unit/test_planning.py",)),
     "journal": Subject(
         module="cleanup.journal",
-        functions=("steps_of", "JournaledSchema.refuse_altered", "Reader._changes", "Reader.row_keys"),
+        functions=("steps_of", "JournaledSchema.refuse_altered", "Reader.changes", "Reader.row_keys"),
         tests=_UNDO,
         keyword="sqlite",
     ),
