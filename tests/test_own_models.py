@@ -39,13 +39,18 @@ MORE = (
     "tests/integration/references/test_arrays.py",
 )
 #: What the models without files run, too; the tests of what only they have are among them.
-WITHOUT_FILES = ("tests/integration/rollback/test_undo.py", "tests/treemodels/test_trees.py")
+WITHOUT_FILES = (
+    "tests/integration/rollback/test_undo.py",
+    "tests/treemodels/test_trees.py",
+    "tests/treemodels/test_large_trees.py",
+)
 #: Of these, in CI.
 FEW_WITHOUT_FILES = (
     "tests/integration/rollback/test_undo.py::TestUndo",
     "tests/integration/rollback/test_undo.py::TestPointTakenByHand",
     "tests/integration/rollback/test_undo.py::TestWholeRun",
     "tests/treemodels/test_trees.py",
+    "tests/treemodels/test_large_trees.py",
 )
 #: What the same models run where nothing owns the trees.
 WITHOUT_APPLICATIONS = ("tests/treemodels/test_without_applications.py",)
