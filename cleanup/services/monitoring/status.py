@@ -167,7 +167,8 @@ def _runs(using: str) -> tuple[ActiveRun | None, tuple[EndedRun, ...]]:
         .annotate(worker=F("held__worker"), now=Now())
         .order_by(F("ended_at").desc(nulls_last=True))[:MOST_HELD]
     )
-    latest = tuple(_ended(row) for row in rows if row.ended_at is not None)
+    # A run that was ended while workers held several of its applications comes several times.
+    latest = tuple({row.pk: _ended(row) for row in rows if row.ended_at is not None}.values())
     active = [row for row in rows if row.is_active]
     if not active:
         return None, latest

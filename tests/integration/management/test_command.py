@@ -9,13 +9,14 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
+from datetime import timedelta
 
 import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.utils import timezone
 
-from cleanup.models import FreezeSwitch, Hold, RemovedFolder, RollbackPoint, Run
+from cleanup.models import FreezeSwitch, Hold, RemovedFolder, Result, RollbackPoint, Run
 from cleanup.services import DatabaseCleanupService
 from tests import ROOT
 from tests.support import databases
@@ -429,6 +430,15 @@ class TestStatus:
             (str(cleaned.run_id), "cleanup", "completed"),
         ]
         assert str(cleaned.run_id) in run_command(database, "--status").out
+
+    def test_names_a_run_once_though_its_workers_hold_several_applications(self, database, cleaned):
+        held = {"run_id": cleaned.run_id, "status": "in_progress", "worker": "host:1"}
+        for key in ("a", "b"):
+            Result.objects.using(database).create(
+                application_key=key, lease_expires_at=timezone.now() + timedelta(hours=1), **held
+            )
+        done = run_command(database, "--status", "--json").json["latest_runs"]
+        assert [run["run_id"] for run in done] == [str(cleaned.run_id)]
 
     def test_leaves_active_runs_out_of_the_latest(self, database, cleaned):
         Run.objects.using(database).update(status="paused", ended_at=None)
