@@ -21,8 +21,13 @@ class Guard(StrEnum):
 #: The guards that are unique indexes.
 INDEXES = (Guard.ONE_ROOT, Guard.ONE_NAME)
 
-#: The second index of each, on folders without an application, if these are trees.
-SHARED_INDEX = {guard: f"{guard}_shared" for guard in INDEXES}
+#: The names of the index of each, and of its second one, on folders without an application, if these are trees.
+INDEX_NAMES = {guard: (guard.value, f"{guard}_shared") for guard in INDEXES}
+
+#: Whatever is put in place, by its name.
+GUARDS_BY_NAME = {guard.value: guard for guard in Guard} | {
+    name: guard for guard, names in INDEX_NAMES.items() for name in names
+}
 
 #: The app of the migrations.
 APP_LABEL = "cleanup_guards"

@@ -15,9 +15,9 @@ index ignores nulls, and PostgreSQL 14 knows no other, so each guard against dup
 folders without an application alone. The two are put, found and lifted as one guard.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from cleanup import conf
 from cleanup.backends.catalogue import Catalogue, TableName
@@ -31,10 +31,12 @@ from cleanup.guard_names import (
     FILES_BY_FOLDER,
     FOLDERS_BY_APPLICATION,
     FOLDERS_BY_PARENT,
+    INDEX_NAMES,
     INDEXES,
-    SHARED_INDEX,
     Guard,
 )
+
+K = TypeVar("K", bound=str)
 
 #: A btree entry holds 2,704 bytes: the name, two keys and headers.
 LONGEST_NAME_BYTES = 2_600
@@ -248,10 +250,11 @@ class GuardSql(FolderSql):
         else:
             parts = [self.parent, *owner, self.indexed_name()]
             conditions = [place, *(f"{column} IS NOT NULL" for column in owner), *live]
-        indexes = {guard.value: (", ".join(parts), " AND ".join(conditions))}
+        name, of_shared = INDEX_NAMES[guard]
+        indexes = {name: (", ".join(parts), " AND ".join(conditions))}
         if self.shared:  # see Note [Shared folders]
             parts = [*([] if of_root else [self.parent]), self.indexed_name()]
-            indexes[SHARED_INDEX[guard]] = (", ".join(parts), " AND ".join([place, f"{self.own} IS NULL", *live]))
+            indexes[of_shared] = (", ".join(parts), " AND ".join([place, f"{self.own} IS NULL", *live]))
         return indexes
 
     def indexed_name(self) -> str:
@@ -355,11 +358,7 @@ class GuardSql(FolderSql):
 
     def standing(self) -> dict[Guard, InstalledGuard]:
         """Return the equivalent of each guard, if there is one; preferably one that holds for all rows."""
-        found: dict[Guard, InstalledGuard] = {}
-        for guard, standing in self._standings():
-            if guard not in found or _rank(standing) > _rank(found[guard]):
-                found[guard] = standing
-        return found
+        return _best(self._standings())
 
     def _standings(self) -> Iterator[tuple[Guard, InstalledGuard]]:
         there = self.index_standing()
@@ -387,21 +386,19 @@ class GuardSql(FolderSql):
 
     def index_standing(self) -> dict[str, InstalledGuard]:
         """Return the equivalent of each index of a guard, if there is one, by the name that ours has."""
-        found: dict[str, InstalledGuard] = {}
-        for index in self._indexes():
-            if index.table != self.folder_table or not index.unique:
-                continue
-            for guard in INDEXES:
-                wanted = self.unique_indexes(guard)
-                for name in (guard.value, SHARED_INDEX[guard]):
-                    standing = self._as_index(guard, name, wanted.get(name), index)
-                    if standing is not None and (name not in found or _rank(standing) > _rank(found[name])):
-                        found[name] = standing
-        return found
+        there = [index for index in self._indexes() if index.table == self.folder_table and index.unique]
+        return _best(standing for guard in INDEXES for standing in self._as_indexes(guard, there))
+
+    def _as_indexes(self, guard: Guard, there: Sequence[IndexFound]) -> Iterator[tuple[str, InstalledGuard]]:
+        wanted = self.unique_indexes(guard)
+        for name in INDEX_NAMES[guard]:
+            for index in there:
+                if (standing := self._as_index(guard, name, wanted.get(name), index)) is not None:
+                    yield name, standing
 
     def _of_indexes(self, guard: Guard, there: dict[str, InstalledGuard]) -> InstalledGuard | None:
         """Return the guard that its indexes are together; those that the settings do not ask for make it outdated."""
-        found = {name: there[name] for name in (guard.value, SHARED_INDEX[guard]) if name in there}
+        found = {name: there[name] for name in INDEX_NAMES[guard] if name in there}
         if not found:
             return None
         usable = found.keys() == self.unique_indexes(guard).keys() and all(one.usable for one in found.values())
@@ -456,6 +453,15 @@ class GuardSql(FolderSql):
     def _rules(self) -> Iterator[tuple[Guard, InstalledGuard]]:
         """Yield the guards that are neither indexes nor foreign keys."""
         raise NotImplementedError
+
+
+def _best(standings: Iterable[tuple[K, InstalledGuard]]) -> dict[K, InstalledGuard]:
+    """Return one for each name; preferably one that holds for all rows."""
+    found: dict[K, InstalledGuard] = {}
+    for name, standing in standings:
+        if name not in found or _rank(standing) > _rank(found[name]):
+            found[name] = standing
+    return found
 
 
 def _rank(standing: InstalledGuard) -> tuple[bool, bool, bool]:

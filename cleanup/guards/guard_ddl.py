@@ -23,7 +23,7 @@ from cleanup.backends.postgresql.lock_waits import Sessions, StillHeld
 from cleanup.backends.query import pasteable, quote
 from cleanup.exceptions import DatabaseUnusable, GuardBlocked, GuardForbidden
 from cleanup.folder_tables import FolderTables, folder_tables
-from cleanup.guard_names import APP_LABEL, INDEXES, SHARED_INDEX, VALIDATED_BY, Guard
+from cleanup.guard_names import APP_LABEL, INDEX_NAMES, INDEXES, VALIDATED_BY, Guard
 from cleanup.guards.violations import incomparable, obstacle, points_bound_by, taken, told_points
 from cleanup.references.key_types import looseness
 
@@ -128,7 +128,7 @@ class Enforcement:
 
     def _ours(self, guard: Guard, there: Mapping[str, InstalledGuard]) -> list[str]:
         """Return the indexes of a guard that have our names."""
-        return [name for name in (guard.value, SHARED_INDEX[guard]) if name in there and there[name].ours]
+        return [name for name in INDEX_NAMES[guard] if name in there and there[name].ours]
 
     def _ours_to_drop(self, guard: Guard, there: Mapping[str, InstalledGuard]) -> list[str]:
         """Return those that are not, or no longer, as the settings ask."""
@@ -283,7 +283,7 @@ class PostgresEnforcement(Enforcement):
     @contextmanager
     def _turn(self, guard: str) -> Iterator[None]:
         self.refuse_unsuitable_tables(guard)
-        # A lock and time-outs of the session: they would go to whoever gets it next.
+        # The lock and the time-outs are kept on the session, which the proxy would give to another client.
         if backends.database(using=self.using).server.pooling() == "transaction":
             raise GuardForbidden(guard=guard, problem=_POOLED)
         if not self.sessions.take_turn():

@@ -14,7 +14,7 @@ from django.db import DatabaseError, IntegrityError, InterfaceError, Operational
 from cleanup.backends.session import STATEMENT_TABLES
 from cleanup.exceptions import ApplicationError, CleanupError, CountMismatch, LeaseLost, ProofFailed, SchemaChanged
 from cleanup.folder_tables import Ownership, folder_tables
-from cleanup.guard_names import SHARED_INDEX, Guard
+from cleanup.guard_names import GUARDS_BY_NAME, Guard
 
 ErrorClass = Literal["transient", "data", "system"]
 
@@ -107,9 +107,8 @@ class Classified:
 def broken_guard(error: DatabaseError) -> Guard | None:
     """Return the guard of our own name that a row violated, None for another constraint."""
     name = getattr(getattr(error.__cause__, "diag", None), "constraint_name", None) or str(error)
-    named = {guard.value: guard for guard in Guard} | {name: guard for guard, name in SHARED_INDEX.items()}
-    if name in named:
-        return named[name]
+    if name in GUARDS_BY_NAME:
+        return GUARDS_BY_NAME[name]
     # Of a unique index, SQLite names the columns instead.
     tables = folder_tables()
     table = tables.folder_table.strip('"')

@@ -20,7 +20,7 @@ from cleanup.backends.changes import NO_REPLACEMENTS, Images, UndoTarget
 from cleanup.backends.pinning import batch
 from cleanup.backends.scripting import Forbidding, Script, Written
 from cleanup.exceptions import Refused, RollbackConflict, SharedRows
-from cleanup.guard_names import SHARED_INDEX, Guard
+from cleanup.guard_names import GUARDS_BY_NAME
 from cleanup.models import RollbackPoint
 from cleanup.policies import TriggerPolicy
 from cleanup.references import ReferenceMap, schema_changes
@@ -128,7 +128,7 @@ class _Export:
 
     def _leave_guards_out(self) -> None:
         """Have no statement look for what a guard forbids: it is lifted when the script runs."""
-        names = {guard.name for guard in self.rehearsal.forbidding} | set(Guard) | set(SHARED_INDEX.values())
+        names = {guard.name for guard in self.rehearsal.forbidding} | set(GUARDS_BY_NAME)
         for name, table in self.tables.described.items():
             uniques = tuple(unique for unique in table.uniques if unique.name not in names)
             self.tables.described[name] = replace(table, uniques=uniques)
