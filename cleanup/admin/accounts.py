@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from django.apps import apps
 from django.contrib.auth import get_user_model
+from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.models import Group, Permission
 from django.forms import ModelMultipleChoiceField
 from django.utils.translation import gettext as _
@@ -44,10 +44,6 @@ class TranslatedPermissions:
 
 def translate_permissions(site: admin.AdminSite) -> None:
     """Replace Django's own forms of groups and users in an admin site by such that translate our permissions."""
-    if not apps.is_installed("django.contrib.auth"):
-        return
-    from django.contrib.auth.admin import GroupAdmin, UserAdmin  # noqa: PLC0415  # registers both
-
     for model, original in ((Group, GroupAdmin), (get_user_model(), UserAdmin)):
         if site.is_registered(model) and type(site.get_model_admin(model)) is original:
             site.unregister(model)
