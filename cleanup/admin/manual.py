@@ -5,7 +5,6 @@ language of the pages.
 """
 
 import re
-from collections.abc import Sequence
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
@@ -82,7 +81,7 @@ def title_of(chapter: str) -> str:
 @cache
 def as_html(chapter: str) -> SafeString:
     """Return a chapter as HTML, its headings one level lower, with the anchors that links to them have."""
-    from markdown_it import MarkdownIt  # noqa: PLC0415  # by whoever reads the manual, not by every command
+    from markdown_it import MarkdownIt  # noqa: PLC0415  # only if someone reads the manual
 
     markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
     tokens = markdown.parse((DIRECTORY / f"{chapter}.md").read_text(encoding="utf-8"))
@@ -105,8 +104,3 @@ def as_html(chapter: str) -> SafeString:
 def anchor(heading: str) -> str:
     """Return the anchor of a heading, as GitHub makes it."""
     return _NOT_IN_AN_ANCHOR.sub("", heading.lower()).replace(" ", "-")
-
-
-def anchors(chapter: str) -> Sequence[str]:
-    """Return the anchors of a chapter."""
-    return re.findall(r'<h\d id="([^"]*)">', as_html(chapter))
