@@ -64,20 +64,18 @@ class LateArrivals:
         self._forwarding = Forwarding(using=self.using, tables=self.tables, folder_key=references.folder_key)
         # The current one. Points of others are left alone: their steps have other numbers, late rows are findings.
         self._schema = journal.schema_digest(backend=self.backend, references=references, mapped=self.tables)
-        key = (self.tables.folder_key.column,)
+        key, steps = (self.tables.folder_key.column,), journal.steps_of(references)
         # With an enforced foreign key no row can arrive late, whatever it does on delete: who refers to a folder waits
         # for the merge, and fails. Composite references always have one.
         self.steps = [
             (step.number, [r for r in step.references if not r.enforced and r.folder_columns == key])
-            for step in journal.steps_of(references)
+            for step in steps
             if step.kind == "moved"
         ]
         self.steps = [(number, found) for number, found in self.steps if found]
-        self.arrays = [(step.number, step.array) for step in journal.steps_of(references) if step.array is not None]
-        self.hooks = JournaledHooks(
-            Targets(using=self.using, references=references),
-            [step for step in journal.steps_of(references) if step.by_hook],
-        )
+        self.arrays = [(step.number, step.array) for step in steps if step.array is not None]
+        targets = Targets(using=self.using, references=references)
+        self.hooks = JournaledHooks(targets, [step for step in steps if step.by_hook])
 
     def sweep(self, *, run: Run | None = None) -> Counter[str]:
         """Re-point the late arrivals of a run's removed folders, or of all; return rows moved by table.
