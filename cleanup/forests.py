@@ -14,7 +14,7 @@ from cleanup.packing import UNKNOWN, Numbers, PackedTexts
 
 T = TypeVar("T")
 
-#: What a column holds where there is no folder; among parents, that of a root.
+#: What a column holds for no folder; in the column of parents, a root folder has it.
 NONE = -1
 
 

@@ -289,7 +289,7 @@ class _Probing:
         return (alike or free)[0] if alike or len(free) == 1 else None
 
     def _only_kind_column(self, table: TableName, column: str) -> str | None:
-        """Return the only column that says what something is about; values have to tell whether that is ``column``."""
+        """Return the table's only column of kinds; its values decide whether they are those of ``column``."""
         readable = [placed.column.name for placed in self.columns.get(table, ()) if placed.readable]
         kinds = [name for name in readable if name != column and set(words_of(name)[-1:]) & _KIND_WORDS]
         return kinds[0] if len(kinds) == 1 else None

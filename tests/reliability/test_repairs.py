@@ -42,7 +42,7 @@ class Forest(NamedTuple):
     late: list[tuple[int, int | None]]
     """The removed folder and the owner of each file that arrives after a cleanup; without any, there is none."""
     decision: bool | None
-    """Whether somebody approves that folders whose names look the same become one, or dismisses it."""
+    """Whether the folders whose names look the same are approved to become one, or dismissed; None: not decided."""
 
 
 def drawn(chance: Random) -> Forest:
@@ -62,9 +62,9 @@ class Written:
         self.database = database
         self.forest = forest
         self.applications = [new_key(Application) for _ in range(APPLICATIONS)]
-        self.nobody = new_key(Application)
+        self.missing_application = new_key(Application)
         self.keys = [new_key(Folder) for _ in forest.folders]
-        self.nowhere = new_key(Folder)
+        self.missing_folder = new_key(Folder)
 
     def folders(self) -> list[Any]:
         """Return the rows of its folders."""
@@ -86,10 +86,10 @@ class Written:
         return [self._file(gone[place % len(gone)], own) for place, own in self.forest.late if gone]
 
     def _owner(self, place: int | None) -> Any:
-        return {None: None, -1: self.nobody}[place] if place in (None, -1) else self.applications[place]
+        return {None: None, -1: self.missing_application}[place] if place in (None, -1) else self.applications[place]
 
     def _folder(self, place: int | None) -> Any:
-        return {None: None, -1: self.nowhere}[place] if place in (None, -1) else self.keys[place + 1]
+        return {None: None, -1: self.missing_folder}[place] if place in (None, -1) else self.keys[place + 1]
 
     def _file(self, folder: Any, own: int | None) -> Any:
         key = new_key(File)

@@ -3,7 +3,7 @@
 An alias keeps its name whatever database stands behind it: a copy or a blank one is swapped in for one test. The
 shared database's schema never changes; a test that leaves something behind in it is the one that fails.
 
-A session of PostgreSQL reads the catalogue anew, which takes longer than most statements of a test. So the shared
+A new session of PostgreSQL reads the catalogue again, which takes longer than most statements of a test. So the shared
 database's session is not ended with each test, but made like a new one, and copies are made of a template that no one
 ever visits.
 """

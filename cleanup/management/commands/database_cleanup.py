@@ -163,7 +163,9 @@ class Command(ShellCommand):
             "--approve-names", metavar="FOLDER", help="let --repair names_alike merge the group that this folder is in"
         )
         verbs.add_argument(
-            "--dismiss-names", metavar="FOLDER", help="leave the group that this folder is in; it is no longer found"
+            "--dismiss-names",
+            metavar="FOLDER",
+            help="keep the names in this folder's group, which is no longer found",
         )
         verbs.add_argument("--status", action="store_true", help="show what is running and what was done")
         verbs.add_argument("--rollback", metavar="ID", help="undo a rollback point, or a whole run")

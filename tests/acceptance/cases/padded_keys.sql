@@ -13,5 +13,5 @@ INSERT INTO binders VALUES
 INSERT INTO sheets VALUES ('s-one', 'key', 'b-two', 'Miller'), ('s-two', 'attic', 'b-four', 'Miller');
 -- PostgreSQL takes these for keys of binders; they are not padded.
 INSERT INTO loans VALUES (1, 'b-two'), (2, 'b-four'), (3, 'b-one');
--- As somebody wrote them: padded, and not.
+-- As they were written: padded, and not.
 INSERT INTO seen VALUES (1, rpad('b-two', 12)), (2, 'b-two'), (3, rpad('b-four', 12)), (4, 'b-one'), (5, rpad('b-one', 12));
