@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from cleanup.queries import AffectedApplication
-    from cleanup.services.integrity.outlook import Notes
+    from cleanup.services.integrity.check_notes import Notes
     from cleanup.services.results import VerificationReport
 
 #: Applications looked up together.

@@ -5,7 +5,7 @@ no longer be right. A check only reads; one that is stored, see ``stored_checks`
 """
 
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.utils import timezone
 
@@ -14,10 +14,12 @@ from cleanup.models import Verification
 from cleanup.references import faults_of_shape
 from cleanup.services.alerting import alerts
 from cleanup.services.integrity import consistency_check, verification
-from cleanup.services.integrity.outlook import Notes
 from cleanup.services.results import CheckReport, VerificationReport
 from cleanup.services.retention import points
 from cleanup.text_safety import stored_name
+
+if TYPE_CHECKING:
+    from cleanup.services.integrity.check_notes import Notes
 
 #: Age beyond which the latest verification cannot be relied on.
 STALE = timedelta(days=1)
@@ -51,7 +53,7 @@ def perform_verification(
     return report
 
 
-def check(*, using: str, at_most: int | None = None, notes: Notes | None = None) -> CheckReport:
+def check(*, using: str, at_most: int | None = None, notes: "Notes | None" = None) -> CheckReport:
     """Check, and list ``at_most`` so many applications; take notes if asked."""
     now = timezone.now()
     latest = verification.latest_verification(using=using)

@@ -9,7 +9,8 @@ from cleanup.references import schema_changes
 from cleanup.services import freeze
 from cleanup.services.background import clusters, dispatch
 from cleanup.services.integrity import freshness, rechecks
-from cleanup.services.integrity.outlook import NOTED, Notes
+from cleanup.services.integrity.check_notes import Notes
+from cleanup.services.integrity.outlook import NOTED
 from cleanup.services.operations.checks import check, verify
 from cleanup.services.results import CheckReport
 from cleanup.services.runs.late_arrivals import LateArrivals

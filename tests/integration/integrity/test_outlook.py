@@ -4,7 +4,7 @@ import pytest
 
 from cleanup.services import DatabaseCleanupService
 from cleanup.services.folders import applications
-from cleanup.services.integrity import outlook
+from cleanup.services.integrity import check_notes, outlook
 from cleanup.services.operations import previews, stored_checks
 from tests.support.trees import tree
 
@@ -12,7 +12,7 @@ from tests.support.trees import tree
 @pytest.fixture
 def large(monkeypatch) -> None:
     """Have every database count as large."""
-    monkeypatch.setattr(outlook, "LARGE", -1)
+    monkeypatch.setattr(check_notes, "LARGE", -1)
 
 
 def mess(using: str, twins: int) -> str:
@@ -34,7 +34,7 @@ class TestEstimate:
         assert found.seconds > 0
 
     def test_is_scaled_from_a_sample(self, database, monkeypatch):
-        monkeypatch.setattr(outlook, "SAMPLE", 3)
+        monkeypatch.setattr(check_notes, "SAMPLE", 3)
         for _ in range(6):
             mess(database, 2)
         check(database)
@@ -79,7 +79,7 @@ class TestLargeDatabase:
         assert (everything.aside.affected, everything.aside.held) == (2, 1)
         assert everything.checked_at == outlook.latest(using=database).checked_at
 
-    def test_is_counted_anew_once_a_run_has_changed_folders(self, database):
+    def test_is_counted_again_once_a_run_has_changed_folders(self, database):
         mess(database, 1)
         check(database)
         DatabaseCleanupService(using=database).cleanup_all_duplicate_folders()
@@ -112,7 +112,7 @@ class TestLargeDatabase:
         assert [forecast.application_id for forecast in found.forecasts] == [other]
 
     def test_keeps_no_more_than_the_worst(self, database, monkeypatch):
-        monkeypatch.setattr(outlook, "WORST", 2)
+        monkeypatch.setattr(check_notes, "WORST", 2)
         expected = [mess(database, twins) for twins in (4, 3)]
         mess(database, 1)
         check(database)
