@@ -9,7 +9,7 @@ from django.utils.html import conditional_escape
 from django.utils.safestring import SafeString, mark_safe
 
 from cleanup import stored_texts
-from cleanup.admin import navigation, overview_content, timestamps, wording
+from cleanup.admin import access, navigation, overview_content, timestamps, wording
 from cleanup.services.monitoring.dashboard import Numbers
 
 register = template.Library()
@@ -32,6 +32,12 @@ def cleanup_nav(context: Context, section: str = "", numbers: Numbers | None = N
 def cleanup_status(context: Context) -> dict[str, Any]:
     """Show the first sentence of the overview to whoever may see it."""
     return overview_content.status_line(context["request"])
+
+
+@register.simple_tag(takes_context=True)
+def cleanup_manual_link(context: Context, code: str) -> str:
+    """Return the link to what the manual says about a code."""
+    return access.manual_link(access.site_of(context["request"]), code)
 
 
 @register.simple_tag
