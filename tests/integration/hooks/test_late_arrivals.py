@@ -11,16 +11,9 @@ from tests.hostapp import paths
 from tests.integration.hooks.test_closure import TABLES, disagreeing
 from tests.integration.hooks.test_ready import KINDS, Kind, _labelled, install
 from tests.support.model_roles import Folder
-from tests.support.trees import Tree, drop_foreign_keys, dump, execute, key_type, raw, tree
+from tests.support.trees import Tree, dump, execute, key_type, raw, tree
 
 FOREST = "Loan/{kept:Docs/{Tax, Bank/Old}, Photos}, Loan/{gone:Docs/{Tax/May, Letters}, lost:Photos}"
-
-
-@pytest.fixture
-def loose(scratch_database) -> str:
-    """Return a database without foreign keys: they would keep every late arrival out."""
-    drop_foreign_keys(scratch_database)
-    return scratch_database
 
 
 @pytest.fixture

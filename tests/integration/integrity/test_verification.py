@@ -21,6 +21,7 @@ from tests.hostapp.models import Bookmark, Note, Scan, Watch
 from tests.support.model_roles import Application, File, Folder
 from tests.support.trees import (
     Tree,
+    change,
     drop_foreign_keys,
     dump,
     execute,
@@ -37,11 +38,6 @@ from tests.support.trees import (
 
 MISSING, NOBODY = missing_key(Folder), missing_key(Application)
 GUARDS = {"guards_missing"}
-
-
-def change(database: str, model, key: str, **values) -> None:
-    with unchecked(database):
-        model.objects.using(database).filter(pk=key).update(**values)
 
 
 def found(report: dict) -> list[tuple[str, str, str | None]]:

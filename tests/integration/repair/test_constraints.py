@@ -12,46 +12,18 @@ from cleanup.services import DatabaseCleanupService
 from tests.support.model_roles import Application, File, Folder
 from tests.support.trees import (
     Tree,
-    drop_foreign_keys,
+    change,
     dump,
     execute,
     is_postgresql,
     missing_key,
-    tree,
-    unchecked,
 )
 
 NOWHERE, NOBODY = missing_key(Folder), missing_key(Application)
 
 
-def change(database: str, model, key: str, **values) -> None:
-    with unchecked(database):
-        model.objects.using(database).filter(pk=key).update(**values)
-
-
 def put_guards(database: str) -> None:
     call_command("migrate", "cleanup_guards", database=database, verbosity=0)
-
-
-@pytest.fixture
-def loose(scratch_database) -> str:
-    drop_foreign_keys(scratch_database)
-    return scratch_database
-
-
-@pytest.fixture
-def service(loose) -> DatabaseCleanupService:
-    return DatabaseCleanupService(using=loose)
-
-
-@pytest.fixture
-def loan(loose) -> Tree:
-    return tree(loose, "top:Loan/{docs:Docs(a.txt), photos:Photos(b.txt)/old:Old(c.txt)}")
-
-
-@pytest.fixture
-def other(loose) -> Tree:
-    return tree(loose, "top:Case/docs:Docs(d.txt)")
 
 
 #: By code, what corrupts one thing.

@@ -3,22 +3,10 @@
 import pytest
 
 from cleanup.models import Run
-from cleanup.services import DatabaseCleanupService
 from tests.hostapp.models import Bookmark
 from tests.support.model_roles import File, Folder
-from tests.support.trees import Tree, drop_foreign_keys, dump, missing_key, tree, unchecked
+from tests.support.trees import Tree, dump, missing_key, tree, unchecked
 from tests.support.undo_scripts import ScriptFailedError, export, run, uninstall
-
-
-@pytest.fixture
-def loose(scratch_database) -> str:
-    drop_foreign_keys(scratch_database)
-    return scratch_database
-
-
-@pytest.fixture
-def service(loose) -> DatabaseCleanupService:
-    return DatabaseCleanupService(using=loose)
 
 
 @pytest.fixture

@@ -11,38 +11,16 @@ from cleanup.models import RollbackPoint
 from cleanup.services import DatabaseCleanupService
 from cleanup.services.results import RepairReport
 from tests.support.model_roles import Application, File, Folder
-from tests.support.trees import Tree, assert_tree, drop_foreign_keys, dump, execute, missing_key, tree, unchecked
+from tests.support.trees import (
+    assert_tree,
+    change,
+    dump,
+    execute,
+    missing_key,
+    tree,
+)
 
 NOWHERE, NOBODY = missing_key(Folder), missing_key(Application)
-
-
-@pytest.fixture
-def loose(scratch_database) -> str:
-    """Return a database whose tables another program made, without foreign keys: with them, no undo brings back
-    what they forbid.
-    """
-    drop_foreign_keys(scratch_database)
-    return scratch_database
-
-
-@pytest.fixture
-def service(loose) -> DatabaseCleanupService:
-    return DatabaseCleanupService(using=loose)
-
-
-@pytest.fixture
-def loan(loose) -> Tree:
-    return tree(loose, "top:Loan/{docs:Docs(a.txt), photos:Photos(b.txt)/old:Old(c.txt)}")
-
-
-@pytest.fixture
-def other(loose) -> Tree:
-    return tree(loose, "top:Case/docs:Docs(d.txt)")
-
-
-def change(database: str, model, key: str, **values) -> None:
-    with unchecked(database):
-        model.objects.using(database).filter(pk=key).update(**values)
 
 
 def codes(service: DatabaseCleanupService) -> set[str]:
