@@ -21,7 +21,8 @@ def create(sender: AppConfig, *, using: str, plan: Any = (), **_: Any) -> None:
 
     A receiver of ``post_migrate``, whose ``plan`` holds what was applied.
     """
-    applied = {(migration.app_label, migration.name) for migration, backwards in plan if not backwards}
+    forwards = [migration for migration, backwards in plan if not backwards]
+    applied = {key for one in forwards for key in ((one.app_label, one.name), *one.replaces)}
     accounts = using if router.allow_migrate_model(using, Group) else router.db_for_write(Group)
     if INTRODUCED_BY not in applied or Group._meta.db_table not in connections[accounts].introspection.table_names():
         return

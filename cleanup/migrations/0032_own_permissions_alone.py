@@ -4,26 +4,9 @@ Those of the mapped models stay if someone has them: a host may ask for them in 
 have theirs again, and ``migrate`` makes the rows; who had them is forgotten.
 """
 
-from typing import Any
-
 from django.db import migrations
 
 from cleanup.migrations import _permissions
-
-MAPPED = ("application", "folder", "file")
-DEFAULT = ("add", "change", "delete", "view")
-
-
-def forwards(_apps: Any, schema_editor: Any) -> None:
-    """Remove them."""
-    using = _permissions.database(migrating=schema_editor.connection.alias)
-    if using is None:
-        return
-    for row in _permissions.rows(using=using).select_related("content_type"):
-        model = row.content_type.model
-        made_by_django = row.codename in {f"{action}_{model}" for action in DEFAULT}
-        if made_by_django and not (model in MAPPED and _permissions.is_granted(row, using=using)):
-            row.delete(using=using)
 
 
 class Migration(migrations.Migration):
@@ -128,5 +111,5 @@ class Migration(migrations.Migration):
             name="verification",
             options={"default_permissions": (), "ordering": ["-id"], "verbose_name": "database verification"},
         ),
-        migrations.RunPython(forwards, migrations.RunPython.noop),
+        migrations.RunPython(_permissions.remove_those_made_by_django, migrations.RunPython.noop),
     ]

@@ -149,3 +149,33 @@ def create_control_row(apps: Apps, schema_editor: BaseDatabaseSchemaEditor) -> N
     """Put the one row of the freeze switch in place."""
     name = "Control"  # as it was called then; a literal would be looked for among the models of today
     apps.get_model("cleanup", name).objects.using(schema_editor.connection.alias).get_or_create(pk=1)
+
+
+def tune(_apps: Apps, schema_editor: BaseDatabaseSchemaEditor) -> None:
+    """Keep snapshot rows in one piece, and compare keys by their bytes."""
+    if schema_editor.connection.vendor != "postgresql":
+        return
+    # A row of up to a page is then neither compressed nor cut into pieces, which cost more than writing it.
+    schema_editor.execute("ALTER TABLE cleanup_snapshotrow SET (toast_tuple_target = 8160)")
+    # Most collations compare far slower than bytes, and these keys are only ever looked up.
+    schema_editor.execute('ALTER TABLE cleanup_removedfolder ALTER COLUMN folder_key TYPE varchar(255) COLLATE "C"')
+
+
+def restore(_apps: Apps, schema_editor: BaseDatabaseSchemaEditor) -> None:
+    """Go back to the defaults."""
+    if schema_editor.connection.vendor != "postgresql":
+        return
+    schema_editor.execute("ALTER TABLE cleanup_snapshotrow RESET (toast_tuple_target)")
+    schema_editor.execute(
+        'ALTER TABLE cleanup_removedfolder ALTER COLUMN folder_key TYPE varchar(255) COLLATE "default"'
+    )
+
+
+def create_indexes(_apps: Apps, schema_editor: BaseDatabaseSchemaEditor) -> None:
+    """Make now the indexes and foreign keys that Django makes at a migration's end, of the tables made so far.
+
+    They get their names from tables and columns as these are called now, before they are renamed.
+    """
+    for statement in schema_editor.deferred_sql:
+        schema_editor.execute(statement, None)
+    schema_editor.deferred_sql.clear()

@@ -8,7 +8,15 @@ used.
 from typing import Any
 
 from django.apps import apps as installed
-from django.db import connections, router
+from django.db import connections, router, transaction
+
+LOOK = ("look", "Can look at everything about cleanups")
+VIEW = ("view", "Can view everything about cleanups")
+CONTROL, FREEZE_SWITCH = "control", "freezeswitch"
+FREEZE = ("freeze", "Can stop everything and resume it")
+FREEZE_BEFORE = ("freeze", "Can stop everything, and let it go on")
+MAPPED = ("application", "folder", "file")
+DEFAULT = ("add", "change", "delete", "view")
 
 
 def database(*, migrating: str) -> str | None:
@@ -50,3 +58,78 @@ def is_granted(permission: Any, *, using: str) -> bool:
         through._base_manager.using(using).filter(**{name: permission}).exists()
         for through, _, name in grants(permission)
     )
+
+
+def rename(old: tuple[str, str], new: tuple[str, str], *, migrating: str) -> None:
+    """Rename the permission in the database where permissions live."""
+    using = database(migrating=migrating)
+    if using is None:
+        return
+    of_product = rows(using=using).filter(content_type__model="control")
+    with transaction.atomic(using=using):
+        held, made = of_product.filter(codename=old[0]).first(), of_product.filter(codename=new[0]).first()
+        if held is not None and made is not None:
+            move_grants(held, made, using=using)
+            held.delete(using=using)
+        elif held is not None:
+            rows(using=using).filter(pk=held.pk).update(codename=new[0], name=new[1])
+
+
+def look_to_view(_apps: Any, schema_editor: Any) -> None:
+    """Rename the permission to view, as 0028 does."""
+    rename(LOOK, VIEW, migrating=schema_editor.connection.alias)
+
+
+def view_to_look(_apps: Any, schema_editor: Any) -> None:
+    """Give the permission to view its old name again."""
+    rename(VIEW, LOOK, migrating=schema_editor.connection.alias)
+
+
+def move(old: str, new: str, freeze: tuple[str, str], *, migrating: str) -> None:
+    """Move the permissions, whoever has them, and the admin's history to the content type of the new name."""
+    using = database(migrating=migrating)
+    if using is None:
+        return
+    types = installed.get_model("contenttypes", "ContentType")._base_manager.using(using).filter(app_label="cleanup")
+    own = rows(using=using)
+    with transaction.atomic(using=using):
+        if not types.filter(model=new).exists():
+            types.filter(model=old).update(model=new)
+        for held in own.filter(content_type__model=old):
+            made = own.filter(content_type__model=new, codename=held.codename).first()
+            if made is None:
+                own.filter(pk=held.pk).update(content_type=types.get(model=new))
+            else:
+                move_grants(held, made, using=using)
+                held.delete(using=using)
+        _move_history(types, old, new, using=using)
+        own.filter(content_type__model=new, codename=freeze[0]).update(name=freeze[1])
+    installed.get_model("contenttypes", "ContentType").objects.clear_cache()
+
+
+def _move_history(types: Any, old: str, new: str, *, using: str) -> None:
+    if installed.is_installed("django.contrib.admin") and types.filter(model=old).exists():
+        entries = installed.get_model("admin", "LogEntry")._base_manager.using(using)
+        entries.filter(content_type__in=types.filter(model=old)).update(content_type=types.get(model=new))
+
+
+def control_to_freezeswitch(_apps: Any, schema_editor: Any) -> None:
+    """Move the permissions to the freeze switch, as 0031 does."""
+    move(CONTROL, FREEZE_SWITCH, FREEZE, migrating=schema_editor.connection.alias)
+
+
+def freezeswitch_to_control(_apps: Any, schema_editor: Any) -> None:
+    """Move the permissions back."""
+    move(FREEZE_SWITCH, CONTROL, FREEZE_BEFORE, migrating=schema_editor.connection.alias)
+
+
+def remove_those_made_by_django(_apps: Any, schema_editor: Any) -> None:
+    """Remove the permissions that Django has made for each model, as 0032 does."""
+    using = database(migrating=schema_editor.connection.alias)
+    if using is None:
+        return
+    for row in rows(using=using).select_related("content_type"):
+        model = row.content_type.model
+        made_by_django = row.codename in {f"{action}_{model}" for action in DEFAULT}
+        if made_by_django and not (model in MAPPED and is_granted(row, using=using)):
+            row.delete(using=using)

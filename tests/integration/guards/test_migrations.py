@@ -3,6 +3,7 @@
 Plain SQL makes them with what no model knows: a column with data, an index, a trigger, rows that no constraint admits.
 """
 
+import contextlib
 import re
 import uuid
 from collections.abc import Iterator
@@ -149,6 +150,53 @@ def schema(database: str) -> list[tuple]:
     regclasses = [f"'{table}'::regclass" for table in MAPPED]
     sql = SCHEMA[connections[database].vendor]
     return fetch(database, sql.format(tables=MAPPED, regclasses=f"[{', '.join(regclasses)}]"))
+
+
+OWN_SCHEMA = {
+    # A table's columns may stand in another order, where it was made in more than one step.
+    "sqlite": "SELECT type, name, sql FROM sqlite_master WHERE tbl_name LIKE 'cleanup!_%' ESCAPE '!'",
+    "postgresql": """
+        WITH own AS (SELECT * FROM pg_class WHERE starts_with(relname, 'cleanup_'))
+        SELECT format('%%s %%s', c.relkind, c.relname), c.relpersistence::text, c.reloptions::text FROM own c
+        UNION ALL
+        SELECT c.relname || ' column', a.attname,
+               format('%%s %%s %%s %%s %%s', format_type(a.atttypid, a.atttypmod), a.attnotnull, a.attidentity,
+                      a.attcollation, pg_get_expr(d.adbin, d.adrelid))
+          FROM own c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+          LEFT JOIN pg_attrdef d ON (d.adrelid, d.adnum) = (a.attrelid, a.attnum)
+        UNION ALL
+        SELECT c.relname || ' constraint', k.conname, format('%%s %%s', pg_get_constraintdef(k.oid), k.convalidated)
+          FROM own c JOIN pg_constraint k ON k.conrelid = c.oid
+        UNION ALL
+        SELECT c.relname || ' index', i.indexrelid::regclass::text, pg_get_indexdef(i.indexrelid)
+          FROM own c JOIN pg_index i ON i.indrelid = c.oid
+        UNION ALL
+        SELECT c.relname || ' trigger', t.tgname, pg_get_triggerdef(t.oid)
+          FROM own c JOIN pg_trigger t ON t.tgrelid = c.oid WHERE NOT t.tgisinternal""",
+}
+
+
+def own_schema(database: str) -> list[tuple]:
+    """Return everything that the catalogue says of the product's own tables."""
+    return sorted(
+        (kind, name, *sorted(re.split(r', (?=")', text.removesuffix(")")) if text and database == "default" else [str(text)]))
+        for kind, name, text in fetch(database, OWN_SCHEMA[connections[database].vendor])
+    )
+
+
+@contextlib.contextmanager
+def one_by_one() -> Iterator[None]:
+    """Migrate as versions did whose migrations had not been squashed yet."""
+    load_disk = MigrationLoader.load_disk
+
+    def load_replaced(loader: MigrationLoader) -> None:
+        load_disk(loader)
+        squashed = {key for key, found in loader.disk_migrations.items() if key[0] == "cleanup" and found.replaces}
+        loader.disk_migrations = {key: loader.disk_migrations[key] for key in loader.disk_migrations.keys() - squashed}
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(MigrationLoader, "load_disk", load_replaced)
+        yield
 
 
 def rows(database: str) -> dict[str, list[str]]:
@@ -494,6 +542,11 @@ class TestMigrations:
         assert later
         assert touched & mapped == set()
 
+    def test_end_with_the_same_models_squashed_and_one_by_one(self):
+        new = MigrationLoader(None).project_state()
+        with one_by_one():
+            assert MigrationLoader(None).project_state() == new
+
 
 class AccountsElsewhere:
     """A router of a project whose accounts are in another database than this one, or so it says."""
@@ -522,7 +575,8 @@ class TestRenames:
     @pytest.fixture
     def released(self, blank_database) -> str:
         """Make the tables as they were then, with a run and a lease under way, and one row of all that is renamed."""
-        migrate(blank_database, "cleanup", self.BEFORE)
+        with one_by_one():
+            migrate(blank_database, "cleanup", self.BEFORE)
         models = MigrationLoader(connections[blank_database]).project_state(("cleanup", self.BEFORE)).apps
 
         def create(model: str, **values: object) -> Model:
@@ -608,10 +662,10 @@ class TestRenames:
 
     def test_leave_the_tables_that_a_new_database_has(self, released):
         migrate(released, "cleanup")
-        migrated = databases.schema(released)
+        migrated = own_schema(released)
         migrate(released, "cleanup", "zero")
         migrate(released, "cleanup")
-        assert databases.schema(released) == migrated
+        assert own_schema(released) == migrated
 
 
 @pytest.mark.only("postgresql")
