@@ -19,7 +19,7 @@ from tests.support import databases, dirty_database
 from tests.support.forked_processes import Child, Fault, ForkedProcesses
 from tests.support.invariants import assert_whole, go_on, let_sessions_end
 from tests.support.model_roles import File, Folder
-from tests.support.trees import dump, execute
+from tests.support.trees import dump, execute, missing_key, unchecked
 
 APPLICATIONS = 3
 #: Two batches.
@@ -153,6 +153,66 @@ class Repair(Merging):
         go_on(self.using, Run.Kind.REPAIR, again, applications=APPLICATIONS)
         assert dirty_database.picture(self.using) == self.after != self.before
         assert "foreign_parent" not in self.service.verify_cleanup_integrity()["counts"]
+
+
+class RepairMakingFolders(Repair):
+    """Of folders that name no parent that exists, whose applications get a root folder and one for what is recovered.
+
+    The keys of these are not the same each time.
+    """
+
+    order = ("repair", "missing_parent")
+
+    def prepare(self) -> None:
+        _, *lost = dirty_database.make_clean(self.using, applications=1 + APPLICATIONS)
+        roots = Folder.objects.using(self.using).filter(parent=None, application__in=lost)
+        with unchecked(self.using):
+            roots.update(parent=missing_key(Folder))
+        self.before = dirty_database.picture(self.using)
+
+    def note_the_end(self) -> None:
+        pass
+
+    def assert_whole(self) -> None:
+        live = RollbackPoint.objects.using(self.using).filter(status=RollbackPoint.Status.LIVE)
+        repaired = set(live.values_list("application_key", flat=True))
+        now = dirty_database.picture(self.using)
+        assert {key for key in now if now[key] != self.before[key]} == repaired
+        assert {key: len(now[key]) - len(self.before[key]) for key in repaired} == dict.fromkeys(repaired, 2)
+        found = self.service.verify_cleanup_integrity()["counts"]
+        assert found.get("missing_parent", 0) == APPLICATIONS - len(repaired)
+
+    def carry_on(self) -> None:
+        def again() -> None:
+            self.service.repair("missing_parent")
+
+        run = go_on(self.using, Run.Kind.REPAIR, again, applications=APPLICATIONS)
+        assert "missing_parent" not in self.service.verify_cleanup_integrity()["counts"]
+        assert self.service.rollback_cleanup(run.pk).exact
+        assert dirty_database.picture(self.using) == self.before
+
+
+class RollbackOfARepair(RepairMakingFolders):
+    """With the folders that it made, which go again."""
+
+    @property
+    def order(self) -> tuple[Any, ...]:
+        return ("rollback_cleanup", self.run.pk)
+
+    def prepare(self) -> None:
+        super().prepare()
+        self.run = Run.objects.using(self.using).get(pk=self.service.repair("missing_parent").run_id)
+        self.after = dirty_database.picture(self.using)
+
+    def assert_whole(self) -> None:
+        assert_whole(self.using, before=self.before, after=self.after)
+
+    def carry_on(self) -> None:
+        def again() -> None:
+            self.service.rollback_cleanup(self.run.pk)
+
+        go_on(self.using, Run.Kind.ROLLBACK, again, applications=APPLICATIONS)
+        assert dirty_database.picture(self.using) == self.before
 
 
 class IntegrityVerification(Merging):
@@ -314,6 +374,8 @@ class HookedRollback(Hooked, RollbackOfARun):
 
 
 SCENARIOS = (Cleanup, RollbackOfARun, RollbackOfAPoint, Repair, IntegrityVerification, Purge)
+#: On a database without foreign keys.
+LOOSE_SCENARIOS = (RepairMakingFolders, RollbackOfARepair)
 
 
 @dataclass(slots=True)

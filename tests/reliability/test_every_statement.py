@@ -18,6 +18,7 @@ from django.db import connections
 from tests import pgserver
 from tests.reliability.kill_scenarios import (
     HOOKS,
+    LOOSE_SCENARIOS,
     SCENARIOS,
     SETTINGS,
     Cleanup,
@@ -34,7 +35,7 @@ from tests.reliability.kill_scenarios import (
 from tests.support import databases
 from tests.support.forked_processes import ForkedProcesses, forking
 from tests.support.invariants import let_sessions_end
-from tests.support.trees import execute
+from tests.support.trees import drop_foreign_keys, execute
 
 pytestmark = pytest.mark.slow
 
@@ -118,6 +119,13 @@ def halt(every, tell, subtests) -> Callable[[Scenario, ForkedProcesses, Callable
 @pytest.mark.parametrize("kind", SCENARIOS, ids=lambda kind: kind.__name__)
 def test_killed_at_a_statement_it_tears_nothing_and_can_go_on(database, kill, kind):
     kill(kind(database))
+
+
+@pytest.mark.timeout(0)
+@pytest.mark.parametrize("kind", LOOSE_SCENARIOS, ids=lambda kind: kind.__name__)
+def test_killed_while_folders_are_made_or_go_it_tears_nothing_and_can_go_on(scratch_database, kill, kind):
+    drop_foreign_keys(scratch_database)
+    kill(kind(scratch_database))
 
 
 @pytest.mark.timeout(0)
