@@ -13,6 +13,7 @@ CLEANUP_FOLDER_MODEL = "archive.Binder"
 CLEANUP_FILE_MODEL = "archive.Paper"
 CLEANUP_FOLDER_FIELDS = {"parent": "inside", "application": "client", "name": "caption", "created": "opened"}
 CLEANUP_FILE_FIELDS = {"folder": "binder", "application": "customer", "name": "heading"}
+CLEANUP_FOLDER_DEFAULTS = "tests.othermodels.new_folders.code_of"
 CLEANUP_FOLDER_LIVE = {"is_deleted": False}
 
 # Beside the other run's on one server.

@@ -37,10 +37,14 @@ MORE = (
     "tests/integration/hooks/test_ready.py",
     "tests/integration/hooks/test_closure.py",
     "tests/integration/references/test_arrays.py",
+    "tests/integration/rollback/test_export.py",
+    "tests/integration/repair/test_export.py",
 )
 #: What the models without files run, too; the tests of what only they have are among them.
 WITHOUT_FILES = (
     "tests/integration/rollback/test_undo.py",
+    "tests/integration/rollback/test_export.py",
+    "tests/integration/repair/test_export.py",
     "tests/treemodels/test_trees.py",
     "tests/treemodels/test_large_trees.py",
 )
@@ -64,6 +68,7 @@ MAPPED_ONLY = {
     "tests/integration/merging/test_consolidation.py": 1,
     "tests/integration/preflight/test_report.py": 1,
     "tests/integration/references/test_observed.py": 1,
+    "tests/integration/repair/test_export.py": 1,
     "tests/integration/merging/test_marked_roots.py": 3,
     "tests/integration/merging/test_preference.py": 1,
 }

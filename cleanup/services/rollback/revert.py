@@ -172,7 +172,7 @@ class Reverter:
 
     def _undo_moves(self, step: int, present: Sequence[journal.JournaledTarget]) -> None:
         nesting = step == self.schema.nesting
-        may_be_missing = nesting or self.schema.by_repair(step)
+        may_be_missing = nesting or self.schema.by_repair(step) or self._moved_late
         points = [point for point in self.points if point not in self.nested] if nesting else self.points
         targets = [self._target(step, target, points, must_exist=not may_be_missing) for target in present]
         if self.schema.of_arrays(step):
@@ -188,7 +188,7 @@ class Reverter:
     def _target(
         self, step: int, target: journal.JournaledTarget, points: Sequence[int], *, must_exist: bool
     ) -> UndoTarget:
-        """Return what is undone; what a nested root, or what was repaired, held before may name no folder."""
+        """Return what is undone; what a nested root, a late arrival, or what was repaired held may name no folder."""
         label, key = target.label, self.schema.key(target.label)
         folders, mapped = self.schema.as_journaled(self.folders), self.tables.mapped
         table = self.schema.present(label, [*target.columns, *key], self.tables.described)
@@ -205,6 +205,14 @@ class Reverter:
             form=self.schema.format,
             rows=sum(self.written[step, label].get(point, 0) for point in points),
         )
+
+    @property
+    def _moved_late(self) -> bool:
+        """Return whether rows were moved only because they named folders that had been removed before.
+
+        They name these again, which do not come back with them.
+        """
+        return (self.schema.removal, self.schema.label(self.folders.name)) not in self.written
 
     def _is_refused_by_commit(self, table: Table, columns: tuple[str, ...]) -> bool:
         """Return whether only COMMIT would refuse a value that names no folder: then it has to be found before."""

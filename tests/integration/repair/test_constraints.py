@@ -1,7 +1,6 @@
 """Repairs of tables with guards and triggers: what these forbid is named, and what can be undone is."""
 
 import itertools
-from collections.abc import Callable
 
 import pytest
 from django.core.management import call_command
@@ -9,34 +8,17 @@ from django.core.management import call_command
 from cleanup.exceptions import RollbackConflict
 from cleanup.models import RollbackPoint
 from cleanup.services import DatabaseCleanupService
-from tests.support.model_roles import Application, File, Folder
+from tests.integration.repair.corruptions import CORRUPTIONS
+from tests.support.model_roles import File, Folder
 from tests.support.trees import (
-    Tree,
-    change,
     dump,
     execute,
     is_postgresql,
-    missing_key,
 )
-
-NOWHERE, NOBODY = missing_key(Folder), missing_key(Application)
 
 
 def put_guards(database: str) -> None:
     call_command("migrate", "cleanup_guards", database=database, verbosity=0)
-
-
-#: By code, what corrupts one thing.
-CORRUPTIONS: dict[str, Callable[[str, Tree, Tree], None]] = {
-    "missing_parent": lambda on, loan, _: change(on, Folder, loan["photos"], parent=NOWHERE),
-    "cycle": lambda on, loan, _: change(on, Folder, loan["photos"], parent=loan["old"]),
-    "foreign_parent": lambda on, loan, other: change(on, Folder, loan["photos"], parent=other["docs"]),
-    "folder_of_missing_application": lambda on, loan, _: change(on, Folder, loan["old"], application=NOBODY),
-    "file_of_missing_folder": lambda on, loan, _: change(on, File, loan["b.txt"], folder=NOWHERE),
-    "file_in_other_application": lambda on, loan, other: change(on, File, loan["b.txt"], folder=other["docs"]),
-    "file_of_missing_application": lambda on, loan, _: change(on, File, loan["b.txt"], application=NOBODY),
-    "blank_name": lambda on, loan, _: change(on, Folder, loan["photos"], name=" "),
-}
 
 
 def rows(database: str) -> dict[str, list[str]]:

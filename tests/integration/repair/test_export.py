@@ -2,11 +2,16 @@
 
 import pytest
 
+from cleanup import hooks
 from cleanup.models import Run
+from cleanup.services.results import RepairReport
 from tests.hostapp.models import Bookmark
+from tests.integration.repair.corruptions import CORRUPTIONS, NOWHERE
 from tests.support.model_roles import File, Folder
-from tests.support.trees import Tree, dump, missing_key, tree, unchecked
+from tests.support.trees import Tree, change, dump, execute, key_type, raw, tree, unchecked
 from tests.support.undo_scripts import ScriptFailedError, export, run, uninstall
+
+EACH = [pytest.param(code, marks=pytest.mark.file_model if "file" in code else ()) for code in CORRUPTIONS]
 
 
 @pytest.fixture
@@ -15,8 +20,8 @@ def loan(loose) -> Tree:
     made = tree(loose, "top:Loan/{docs:Docs(a.txt), photos:Photos(b.txt)}")
     tree(loose, "Case")
     with unchecked(loose):
-        Folder.objects.using(loose).filter(pk=made["top"]).update(parent=missing_key(Folder))
-        File.objects.using(loose).filter(pk=made["b.txt"]).update(folder=missing_key(Folder))
+        Folder.objects.using(loose).filter(pk=made["top"]).update(parent=NOWHERE)
+        File.objects.using(loose).filter(pk=made["b.txt"]).update(folder=NOWHERE)
     return made
 
 
@@ -71,3 +76,102 @@ class TestScriptOfARepair:
         with pytest.raises(ScriptFailedError, match="changed"):
             run(loose, script)
         assert of_host(loose) == before
+
+
+@pytest.fixture
+def restores(loose, service):
+    """Return a function that repairs a code, and sees that its script alone brings everything back."""
+
+    def restores(code: str) -> RepairReport:
+        before = of_host(loose)
+        report = service.repair(code)
+        assert (report.failed_cleanups, of_host(loose) != before) == (0, True)
+        script = export(loose, report.run_id)
+        uninstall(loose)
+        assert "proven" in run(loose, script)
+        assert of_host(loose) == before
+        return report
+
+    return restores
+
+
+class TestScriptOfEachRepair:
+    @pytest.fixture
+    def loan(self, loose) -> Tree:
+        return tree(loose, "top:Loan/{docs:Docs(a.txt), photos:Photos(b.txt)/old:Old(c.txt)}")
+
+    @pytest.mark.parametrize("code", EACH)
+    def test_restores_everything_without_the_product(self, loose, loan, other, restores, code):
+        CORRUPTIONS[code](loose, loan, other)
+        restores(code)
+
+    def test_removes_a_root_folder_that_was_made(self, loose, loan, other, restores):
+        change(loose, Folder, loan["top"], parent=NOWHERE)
+        assert restores("missing_parent").folders_made == 2
+
+    def test_splits_names_that_look_the_same(self, loose, service, loan, restores):
+        tree(loose, "docs", application=loan.application)
+        Folder.objects.using(loose).filter(name="docs").update(parent=loan["top"])
+        service.approve_names(loan.application, loan["docs"])
+        assert restores("names_alike").total_folders_removed == 1
+
+    def test_returns_late_arrivals(self, loose, service, restores):
+        made = tree(loose, "stays:Loan(a.txt), gone:Loan(b.txt)")
+        service.consolidate_duplicate_folders(made.application)
+        change(loose, File, made["a.txt"], folder=made["gone"])
+        restores("late_arrival")
+
+    def test_returns_what_tree_hooks_keep(self, loose, settings, loan, restores):
+        settings.CLEANUP_TREE_HOOK = {"hook": "cleanup.hooks.materialized_path", "path": "full_path"}
+        execute(loose, "ALTER TABLE :folders ADD COLUMN full_path text")
+        hooks.recompute(using=loose)
+        change(loose, Folder, loan["photos"], parent=NOWHERE)
+        restores("missing_parent")
+
+
+@pytest.mark.only("postgresql")
+class TestScriptWithArrays:
+    @pytest.fixture(params=["key", "text", pytest.param("json", marks=pytest.mark.mapped_models("keys are UUIDs"))])
+    def add(self, request, loose, settings):
+        """Return a function that adds a row whose array names folders."""
+        settings.CLEANUP_EXTRA_REFERENCES = ["prefs.watched"]
+        kinds = {"key": f"{key_type(loose)}[]", "text": "text[]", "json": "jsonb"}
+        kind = kinds[request.param]
+        execute(loose, f"CREATE TABLE prefs (id integer PRIMARY KEY, watched {kind})")
+
+        def add(number: int, *keys: object) -> None:
+            held = [None if key is None else raw(loose, key) for key in keys]
+            value = "to_jsonb(%s::text[])" if kind == "jsonb" else f"%s::text[]::{kind}"
+            execute(loose, f"INSERT INTO prefs VALUES (%s, {value})", number, held)
+
+        return add
+
+    def test_ends_at_one_that_names_a_folder_that_was_made(self, loose, loan, add, script):
+        recovered = Folder.objects.using(loose).get(name="Recovered")
+        add(1, loan["docs"])
+        add(2, loan["docs"], None, recovered.pk)
+        before = of_host(loose)
+        with pytest.raises(ScriptFailedError, match=r"prefs, row 2: in_use: it refers to a folder that a repair made"):
+            run(loose, script)
+        assert of_host(loose) == before
+
+    def test_leaves_one_alone_that_names_others(self, loose, loan, add, script):
+        add(1, loan["docs"], None, loan["top"])
+        before = of_host(loose)["prefs"]
+        run(loose, script)
+        assert of_host(loose)["prefs"] == before
+        assert not Folder.objects.using(loose).filter(name="Recovered").exists()
+
+    def test_restores_elements_that_a_repair_changed(self, loose, service, loan, add, restores):
+        again = tree(loose, "again:docs", application=loan.application)
+        change(loose, Folder, again["again"], parent=loan["top"])
+        change(loose, Folder, loan["top"], parent=None)
+        service.approve_names(loan.application, loan["docs"])
+        add(1, again["again"], None, loan["docs"], again["again"])
+        restores("names_alike")
+
+    def test_restores_late_elements(self, loose, service, add, restores):
+        made = tree(loose, "stays:Case, gone:Case")
+        service.consolidate_duplicate_folders(made.application)
+        add(1, made["gone"], None, made["stays"])
+        restores("late_arrival")

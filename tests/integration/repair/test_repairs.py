@@ -16,7 +16,9 @@ from tests.support.trees import (
     change,
     dump,
     execute,
+    key_type,
     missing_key,
+    raw,
     tree,
 )
 
@@ -229,6 +231,20 @@ class TestLateArrivals:
         assert_tree(loose, made, "stays:Loan(a.txt, b.txt)")
         assert service.rollback_cleanup(report.run_id).exact
         assert dump(loose) == before
+
+    @pytest.mark.only("postgresql")
+    def test_come_back_beside_a_conflict(self, loose, service, settings):
+        settings.CLEANUP_EXTRA_REFERENCES = ["prefs.watched"]
+        execute(loose, f"CREATE TABLE prefs (id integer PRIMARY KEY, watched {key_type(loose)}[])")
+        made = tree(loose, "stays:Loan(a.txt), gone:Loan")
+        service.consolidate_duplicate_folders(made.application)
+        change(loose, File, made["a.txt"], folder=made["gone"])
+        execute(loose, f"INSERT INTO prefs VALUES (1, %s::{key_type(loose)}[])", [raw(loose, made["gone"])])
+        report = service.repair("late_arrival")
+        execute(loose, "UPDATE prefs SET watched = NULL")
+        undone = service.rollback_cleanup(report.run_id, skip_conflicts=True)
+        assert [conflict.table for conflict in undone.conflicts] == ["public.prefs"]
+        assert str(File.objects.using(loose).get(pk=made["a.txt"]).folder_id) == made["gone"]
 
 
 class TestComputedColumns:
