@@ -2,10 +2,11 @@
 
 One that has some goes through the others one by one, so the replaced migrations stay. Tables get their first names and
 are renamed, because indexes, constraints and sequences keep the names they were created with: the catalogue is the
-same, whichever way a database came here.
+same, whichever way a database came here. Models have the names of today alone, since to rename one takes Django long.
 """
 
 import uuid
+from collections.abc import Callable
 
 import django.core.validators
 import django.db.models.deletion
@@ -15,53 +16,47 @@ from django.db import migrations, models
 from cleanup.migrations import _permissions
 from cleanup.migrations._operations import create_control_row, create_indexes, restore, tune
 
+#: What was called otherwise at first: models, and fields of models.
+FIRST_NAMES = {
+    "AutomationState": "Service",
+    "FreezeSwitch": "Control",
+    "IdempotencyKey": "RequestKey",
+    "JobLease": "Tick",
+    "JobLease.slot": "seat",
+    "Result.isolated": "alone",
+    "RollbackPoint.id": "sequence",
+    "RollbackPoint.schema": "layout",
+    "RollbackPoint.uuid": "id",
+    "Run.exclusive": "takes_slot",
+    "Run.paused_by_error": "halted",
+    "SnapshotSchema": "SnapshotLayout",
+}
 
-class Migration(migrations.Migration):
-    replaces = [
-        ("cleanup", "0002_own_tables"),
-        ("cleanup", "0003_run_progress"),
-        ("cleanup", "0004_storage"),
-        ("cleanup", "0005_queue_and_structure_lock"),
-        ("cleanup", "0006_permissions"),
-        ("cleanup", "0007_automation"),
-        ("cleanup", "0008_alerts"),
-        ("cleanup", "0009_throttle"),
-        ("cleanup", "0010_request_keys"),
-        ("cleanup", "0011_unusual_results"),
-        ("cleanup", "0012_screen_words"),
-        ("cleanup", "0013_removed_folder_name"),
-        ("cleanup", "0014_results_to_decide"),
-        ("cleanup", "0015_who_changed_schedules"),
-        ("cleanup", "0016_four_numbers"),
-        ("cleanup", "0017_answers_to_keys"),
-        ("cleanup", "0018_channels_that_told"),
-        ("cleanup", "0019_database_of_the_service"),
-        ("cleanup", "0020_undone_points"),
-        ("cleanup", "0021_service_to_automation_state"),
-        ("cleanup", "0022_tick_to_job_lease"),
-        ("cleanup", "0023_request_key_to_idempotency_key"),
-        ("cleanup", "0024_snapshot_layout_to_schema"),
-        ("cleanup", "0025_result_alone_to_isolated"),
-        ("cleanup", "0026_run_halted_to_paused_by_error"),
-        ("cleanup", "0027_run_takes_slot_to_exclusive"),
-        ("cleanup", "0028_permission_look_to_view"),
-        ("cleanup", "0029_rollback_point_uuid"),
-        ("cleanup", "0030_rollback_point_id"),
-        ("cleanup", "0031_control_to_freezeswitch"),
-        ("cleanup", "0032_own_permissions_alone"),
-        ("cleanup", "0033_inserted_rows"),
-        ("cleanup", "0034_plural_names"),
-        ("cleanup", "0035_repairs"),
-        ("cleanup", "0036_approvals"),
-        ("cleanup", "0037_prepared_preview"),
-        ("cleanup", "0038_name_groups"),
-    ]
 
-    dependencies = [
-        ("cleanup", "0001_mapped_tables"),
-    ]
+def first_name(name: str) -> str:
+    """Return what a model, or a field of a model, was called at first."""
+    return FIRST_NAMES[name]
 
-    operations = [
+
+def name_of_today(name: str) -> str:
+    """Return what a model, or a field of a model, is called."""
+    return name.rpartition(".")[2]
+
+
+def rename_table(old: str, new: str) -> migrations.RunSQL:
+    """Rename a table in the catalogue, and back."""
+    return migrations.RunSQL(f"ALTER TABLE {old} RENAME TO {new}", f"ALTER TABLE {new} RENAME TO {old}")
+
+
+def rename_column(table: str, old: str, new: str) -> migrations.RunSQL:
+    """Rename a column in the catalogue, and back."""
+    rename = f"ALTER TABLE {table} RENAME COLUMN"
+    return migrations.RunSQL(f"{rename} {old} TO {new}", f"{rename} {new} TO {old}")
+
+
+def own_models(called: Callable[[str], str]) -> list[migrations.CreateModel]:
+    """Return the operations that create the models, under one set of names or the other."""
+    return [
         migrations.CreateModel(
             name="Hold",
             fields=[
@@ -78,7 +73,7 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
-            name="SnapshotLayout",
+            name=called("SnapshotSchema"),
             fields=[
                 ("digest", models.CharField(max_length=64, primary_key=True, serialize=False)),
                 ("format_version", models.PositiveSmallIntegerField()),
@@ -110,7 +105,7 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
-            name="Control",
+            name=called("FreezeSwitch"),
             fields=[
                 ("id", models.PositiveSmallIntegerField(default=1, primary_key=True, serialize=False)),
                 ("frozen", models.BooleanField(db_default=False, default=False)),
@@ -119,6 +114,7 @@ class Migration(migrations.Migration):
                 ("changed_by", models.CharField(blank=True, db_default="", default="", max_length=255)),
             ],
             options={
+                "db_table": "cleanup_control",
                 "constraints": [models.CheckConstraint(condition=models.Q(("id", 1)), name="cleanup_control_one_row")],
                 "default_permissions": (),
                 "permissions": [
@@ -161,7 +157,7 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("status_reason", models.TextField(blank=True)),
-                ("takes_slot", models.BooleanField(default=True)),
+                (called("Run.exclusive"), models.BooleanField(default=True)),
                 ("correlation_id", models.CharField(max_length=64)),
                 ("started_by", models.CharField(blank=True, max_length=255)),
                 ("started_how", models.CharField(max_length=16)),
@@ -194,7 +190,7 @@ class Migration(migrations.Migration):
                 ("files_moved", models.PositiveBigIntegerField(default=0)),
                 ("folders_removed", models.PositiveBigIntegerField(default=0)),
                 ("resumed_at", models.DateTimeField(blank=True, null=True)),
-                ("halted", models.BooleanField(default=False)),
+                (called("Run.paused_by_error"), models.BooleanField(default=False)),
                 ("probes", models.JSONField(default=dict)),
                 ("waiting_since", models.DateTimeField(blank=True, null=True)),
                 ("held_applications", models.PositiveIntegerField(default=0)),
@@ -204,10 +200,11 @@ class Migration(migrations.Migration):
                 "indexes": [models.Index(fields=["-created_at"], name="cleanup_run_newest")],
                 "constraints": [
                     models.UniqueConstraint(
+                        # By name, because Q sorts them: so each way has its own order.
                         condition=models.Q(
-                            ("kind", "cleanup"),
-                            ("status__in", ["pending", "running", "pausing", "paused"]),
-                            ("takes_slot", True),
+                            **{called("Run.exclusive"): True},
+                            kind="cleanup",
+                            status__in=["pending", "running", "pausing", "paused"],
                         ),
                         fields=("kind",),
                         name="cleanup_run_one_active",
@@ -222,8 +219,11 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="RollbackPoint",
             fields=[
-                ("sequence", models.BigAutoField(primary_key=True, serialize=False)),
-                ("id", models.UUIDField(default=uuid.uuid4, editable=False, unique=True, verbose_name="id")),
+                (called("RollbackPoint.id"), models.BigAutoField(primary_key=True, serialize=False)),
+                (
+                    called("RollbackPoint.uuid"),
+                    models.UUIDField(default=uuid.uuid4, editable=False, unique=True, verbose_name="id"),
+                ),
                 ("application_key", models.CharField(max_length=255)),
                 (
                     "kind",
@@ -261,15 +261,19 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 (
-                    "layout",
+                    called("RollbackPoint.schema"),
                     models.ForeignKey(
-                        on_delete=django.db.models.deletion.PROTECT, related_name="points", to="cleanup.snapshotlayout"
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="points",
+                        to=f"cleanup.{called('SnapshotSchema').lower()}",
                     ),
                 ),
             ],
             options={
                 "indexes": [
-                    models.Index(fields=["application_key", "-sequence"], name="cleanup_point_application"),
+                    models.Index(
+                        fields=["application_key", f"-{called('RollbackPoint.id')}"], name="cleanup_point_application"
+                    ),
                     models.Index(
                         condition=models.Q(("status", "live")), fields=["expires_at"], name="cleanup_point_expiry"
                     ),
@@ -311,7 +315,7 @@ class Migration(migrations.Migration):
                 ("references_moved", models.PositiveBigIntegerField(default=0)),
                 ("details", models.JSONField(default=dict)),
                 ("attempts", models.PositiveSmallIntegerField(default=0)),
-                ("alone", models.BooleanField(default=False)),
+                (called("Result.isolated"), models.BooleanField(default=False)),
                 ("error_code", models.CharField(blank=True, max_length=64)),
                 ("error_class", models.CharField(blank=True, max_length=16)),
                 ("error_message", models.TextField(blank=True)),
@@ -595,7 +599,7 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
-            name="Service",
+            name=called("AutomationState"),
             fields=[
                 ("id", models.PositiveSmallIntegerField(default=1, primary_key=True, serialize=False)),
                 ("started", models.BooleanField(db_default=False, default=False)),
@@ -685,7 +689,7 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
-            name="Tick",
+            name=called("JobLease"),
             fields=[
                 ("id", models.BigAutoField(primary_key=True, serialize=False)),
                 (
@@ -702,7 +706,7 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("target", models.CharField(max_length=64)),
-                ("seat", models.PositiveSmallIntegerField(default=0)),
+                (called("JobLease.slot"), models.PositiveSmallIntegerField(default=0)),
                 ("token", models.UUIDField(default=uuid.uuid4)),
                 ("attempts", models.PositiveSmallIntegerField(default=0)),
                 ("deliveries", models.PositiveSmallIntegerField(default=1)),
@@ -729,7 +733,9 @@ class Migration(migrations.Migration):
                     )
                 ],
                 "constraints": [
-                    models.UniqueConstraint(fields=("kind", "target", "seat"), name="cleanup_tick_one_per_seat")
+                    models.UniqueConstraint(
+                        fields=("kind", "target", called("JobLease.slot")), name="cleanup_tick_one_per_seat"
+                    )
                 ],
                 "default_permissions": (),
                 "verbose_name": "job lease",
@@ -815,7 +821,7 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
-            name="RequestKey",
+            name=called("IdempotencyKey"),
             fields=[
                 ("id", models.BigAutoField(primary_key=True, serialize=False)),
                 ("account", models.CharField(max_length=255)),
@@ -880,90 +886,77 @@ class Migration(migrations.Migration):
                 "constraints": [models.UniqueConstraint(fields=("parent_key", "looks"), name="cleanup_namegroup_once")],
             },
         ),
-        migrations.RunPython(create_indexes, migrations.RunPython.noop),
-        migrations.RunPython(create_control_row, migrations.RunPython.noop),
-        migrations.RunPython(tune, restore),
-        # 0021
-        migrations.RenameModel("Service", "AutomationState"),
-        # 0022
-        migrations.RenameModel("Tick", "JobLease"),
-        migrations.SeparateDatabaseAndState(
-            database_operations=[migrations.RenameField("joblease", "seat", "slot")],
-            state_operations=[
-                migrations.RemoveConstraint("joblease", "cleanup_tick_one_per_seat"),
-                migrations.RenameField("joblease", "seat", "slot"),
-                migrations.AddConstraint(
-                    "joblease",
-                    models.UniqueConstraint(fields=["kind", "target", "slot"], name="cleanup_tick_one_per_seat"),
-                ),
-            ],
-        ),
-        # 0023
-        migrations.RenameModel("RequestKey", "IdempotencyKey"),
-        # 0024
+    ]
+
+
+class Migration(migrations.Migration):
+    replaces = [
+        ("cleanup", "0002_own_tables"),
+        ("cleanup", "0003_run_progress"),
+        ("cleanup", "0004_storage"),
+        ("cleanup", "0005_queue_and_structure_lock"),
+        ("cleanup", "0006_permissions"),
+        ("cleanup", "0007_automation"),
+        ("cleanup", "0008_alerts"),
+        ("cleanup", "0009_throttle"),
+        ("cleanup", "0010_request_keys"),
+        ("cleanup", "0011_unusual_results"),
+        ("cleanup", "0012_screen_words"),
+        ("cleanup", "0013_removed_folder_name"),
+        ("cleanup", "0014_results_to_decide"),
+        ("cleanup", "0015_who_changed_schedules"),
+        ("cleanup", "0016_four_numbers"),
+        ("cleanup", "0017_answers_to_keys"),
+        ("cleanup", "0018_channels_that_told"),
+        ("cleanup", "0019_database_of_the_service"),
+        ("cleanup", "0020_undone_points"),
+        ("cleanup", "0021_service_to_automation_state"),
+        ("cleanup", "0022_tick_to_job_lease"),
+        ("cleanup", "0023_request_key_to_idempotency_key"),
+        ("cleanup", "0024_snapshot_layout_to_schema"),
+        ("cleanup", "0025_result_alone_to_isolated"),
+        ("cleanup", "0026_run_halted_to_paused_by_error"),
+        ("cleanup", "0027_run_takes_slot_to_exclusive"),
+        ("cleanup", "0028_permission_look_to_view"),
+        ("cleanup", "0029_rollback_point_uuid"),
+        ("cleanup", "0030_rollback_point_id"),
+        ("cleanup", "0031_control_to_freezeswitch"),
+        ("cleanup", "0032_own_permissions_alone"),
+        ("cleanup", "0033_inserted_rows"),
+        ("cleanup", "0034_plural_names"),
+        ("cleanup", "0035_repairs"),
+        ("cleanup", "0036_approvals"),
+        ("cleanup", "0037_prepared_preview"),
+        ("cleanup", "0038_name_groups"),
+    ]
+
+    dependencies = [
+        ("cleanup", "0001_mapped_tables"),
+    ]
+
+    operations = [
         migrations.SeparateDatabaseAndState(
             database_operations=[
-                migrations.RunSQL(
-                    "ALTER TABLE cleanup_snapshotlayout RENAME TO cleanup_snapshotschema",
-                    "ALTER TABLE cleanup_snapshotschema RENAME TO cleanup_snapshotlayout",
-                )
+                *own_models(first_name),
+                migrations.RunPython(create_indexes, migrations.RunPython.noop),
+                migrations.RunPython(create_control_row, migrations.RunPython.noop),
+                migrations.RunPython(tune, restore),
+                rename_table("cleanup_service", "cleanup_automationstate"),
+                rename_table("cleanup_tick", "cleanup_joblease"),
+                rename_column("cleanup_joblease", "seat", "slot"),
+                rename_table("cleanup_requestkey", "cleanup_idempotencykey"),
+                rename_table("cleanup_snapshotlayout", "cleanup_snapshotschema"),
+                rename_column("cleanup_rollbackpoint", "layout_id", "schema_id"),
+                rename_column("cleanup_result", "alone", "isolated"),
+                rename_column("cleanup_run", "halted", "paused_by_error"),
+                rename_column("cleanup_run", "takes_slot", "exclusive"),
+                rename_column("cleanup_rollbackpoint", "id", "uuid"),
+                rename_column("cleanup_rollbackpoint", "sequence", "id"),
             ],
-            state_operations=[migrations.AlterModelTable("snapshotlayout", "cleanup_snapshotschema")],
+            state_operations=own_models(name_of_today),
         ),
-        migrations.RenameModel("SnapshotLayout", "SnapshotSchema"),
-        migrations.AlterModelTable("snapshotschema", None),
-        migrations.SeparateDatabaseAndState(
-            database_operations=[
-                migrations.RunSQL(
-                    "ALTER TABLE cleanup_rollbackpoint RENAME COLUMN layout_id TO schema_id",
-                    "ALTER TABLE cleanup_rollbackpoint RENAME COLUMN schema_id TO layout_id",
-                )
-            ],
-            state_operations=[migrations.RenameField("rollbackpoint", "layout", "schema")],
-        ),
-        # 0025
-        migrations.RenameField("result", "alone", "isolated"),
-        # 0026
-        migrations.RenameField("run", "halted", "paused_by_error"),
-        # 0027
-        migrations.SeparateDatabaseAndState(
-            database_operations=[migrations.RenameField("run", "takes_slot", "exclusive")],
-            state_operations=[
-                migrations.RemoveConstraint("run", "cleanup_run_one_active"),
-                migrations.RenameField("run", "takes_slot", "exclusive"),
-                migrations.AddConstraint(
-                    "run",
-                    models.UniqueConstraint(
-                        fields=["kind"],
-                        condition=models.Q(
-                            kind="cleanup", exclusive=True, status__in=["pending", "running", "pausing", "paused"]
-                        ),
-                        name="cleanup_run_one_active",
-                    ),
-                ),
-            ],
-        ),
-        # 0028
+        # The names of permissions, which may live in another database, where an older version has made them.
         migrations.RunPython(_permissions.look_to_view, _permissions.view_to_look),
-        # 0029
-        migrations.RenameField("rollbackpoint", "id", "uuid"),
-        # 0030
-        migrations.SeparateDatabaseAndState(
-            database_operations=[migrations.RenameField("rollbackpoint", "sequence", "id")],
-            state_operations=[
-                migrations.RemoveIndex("rollbackpoint", "cleanup_point_application"),
-                migrations.RenameField("rollbackpoint", "sequence", "id"),
-                migrations.AddIndex(
-                    "rollbackpoint",
-                    models.Index(fields=["application_key", "-id"], name="cleanup_point_application"),
-                ),
-            ],
-        ),
-        # 0031
-        migrations.RunPython(migrations.RunPython.noop, _permissions.freezeswitch_to_control),
-        migrations.AlterModelTable("control", "cleanup_control"),
-        migrations.RenameModel("Control", "FreezeSwitch"),
-        migrations.RunPython(_permissions.control_to_freezeswitch, migrations.RunPython.noop),
-        # 0032
+        migrations.RunPython(_permissions.control_to_freezeswitch, _permissions.freezeswitch_to_control),
         migrations.RunPython(_permissions.remove_those_made_by_django, migrations.RunPython.noop),
     ]
