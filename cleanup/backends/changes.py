@@ -76,6 +76,8 @@ class Target:
     """Triggers of the host fire on this table: journal the whole rows before and after as well."""
     spare: Sequence[Cell] = ()
     """Keys of rows of this table to leave as they are (single-column key): they are about to be removed."""
+    of_others: bool = False
+    """Leave rows as they are that name themselves (single columns)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,6 +50,8 @@ def condition_of(target: Target, *, number: int | str, changes: str = "") -> Que
     ]
     if target.condition:
         parts.append(target.condition.sql("t", vendor="postgresql", name=f"kind_{number}"))
+    if target.of_others:
+        parts.append(f"t.{quote(target.columns[0])} <> t.{quote(target.key[0])}")
     if target.spare:
         key = target.table.column(target.key[0])
         if changes and target.spare is target.pairs.olds[0]:  # as a rule; in that case they already exist

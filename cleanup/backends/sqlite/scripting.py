@@ -106,6 +106,8 @@ class Script(scripting.Script):
                 f"  FROM {self.session.relation(name)} AS t\n"
                 f" WHERE t.{quote(column)} IN ({held.replace('%', '%%')}){kind}"
             )
+            if target.of_others:
+                rows += f"\n   AND t.{quote(column)} <> t.{quote(target.key[0])}"
             self.stop_if(
                 plain(rows),
                 shown=f"{literal(f'{name.name}, row ')} || row_key || {literal(f': in_use: {IN_USE}')}",

@@ -82,6 +82,8 @@ def condition_of(target: Target, *, number: int | str) -> Query:
     ]
     if target.condition:
         parts.append(target.condition.sql("t", vendor="sqlite", name=f"kind_{number}"))
+    if target.of_others:
+        parts.append(f"t.{quote(target.columns[0])} <> t.{quote(target.key[0])}")
     if target.spare:
         name = f"spare_{number}"
         parts.append(Query(f"t.{quote(target.key[0])} NOT IN {listed(name)}", {name: as_json(target.spare)}))

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from cleanup import journal
 from cleanup.backends.changes import Target, ValueChange, ValueChanges
 from cleanup.backends.references import ListReference, Reference
+from cleanup.folder_tables import SELF
 from cleanup.references.key_types import respelled
 from cleanup.services.rollback.tables import CurrentTables
 
@@ -43,7 +44,9 @@ def _target(
         for old in (_spellings(cell, tables) if reference.spelled else (cell,))
     ]
     changes = ValueChanges.of(pairs, width=1)
-    return Target(table, columns, journal.row_key(table), changes, reference.condition)
+    roots = (table.name, columns) == (tables.references.folders.name, (tables.mapped.folder_parent,))
+    itself = roots and tables.mapped.root_parent == SELF  # a root folder that was made is not in use by that
+    return Target(table, columns, journal.row_key(table), changes, reference.condition, of_others=itself)
 
 
 def _spellings(cell: str, tables: CurrentTables) -> list[str]:

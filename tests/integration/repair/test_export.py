@@ -109,6 +109,13 @@ class TestScriptOfEachRepair:
         change(loose, Folder, loan["top"], parent=NOWHERE)
         assert restores("missing_parent").folders_made == 2
 
+    def test_removes_a_root_folder_that_holds_its_own_key(self, loose, settings, loan, other, restores):
+        settings.CLEANUP_ROOT_PARENT = "self"
+        root = Folder.objects.using(loose).get(application=other.application, parent=None)
+        change(loose, Folder, root.pk, parent=root.pk)
+        change(loose, Folder, loan["top"], parent=NOWHERE)
+        assert restores("missing_parent").folders_made == 2
+
     def test_splits_names_that_look_the_same(self, loose, service, loan, restores):
         tree(loose, "docs", application=loan.application)
         Folder.objects.using(loose).filter(name="docs").update(parent=loan["top"])

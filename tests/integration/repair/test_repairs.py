@@ -155,6 +155,16 @@ class TestPlace:
             assert report.folders_made == 2
             assert_tree(loose, loan, 'Case/"Lost and found"/{a:Docs(a.txt), b:"docs (2)"(b.txt)}')
 
+    def test_is_made_with_a_root_folder_that_holds_its_own_key(self, loose, other, repairing, settings):
+        settings.CLEANUP_ROOT_PARENT = "self"
+        root = Folder.objects.using(loose).get(application=other.application, parent=None)
+        change(loose, Folder, root.pk, parent=root.pk)
+        loan = tree(loose, "a:Docs(a.txt)")
+        change(loose, Folder, loan["a"], parent=NOWHERE)
+        with repairing("missing_parent") as report:
+            assert report.folders_made == 2
+            assert_tree(loose, loan, "Application/Recovered/a:Docs(a.txt)")
+
     def test_is_kept_by_an_undo_if_people_use_it(self, loose, service, loan):
         change(loose, Folder, loan["photos"], parent=NOWHERE)
         report = service.repair("missing_parent")
