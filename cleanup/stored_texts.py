@@ -122,9 +122,17 @@ _PLAIN = (
     # Why a copy is one.
     gettext_noop("it is another database than before, as a restored dump or a copied file is"),
     gettext_noop("the server no longer says which database it is"),
+    # Why an application is on hold, if the person who undid its cleanup gave no reason; the second in earlier versions.
+    gettext_noop("its cleanup was undone"),
+    gettext_noop("rolled back"),
+    # Why a run had stopped that was resumed.
+    gettext_noop("Resumed the run. It had stopped: %(reason)s"),
     # Why everything is stopped, if the person gave no reason.
     gettext_noop("stopped in the admin"),
 )
+
+#: How a text begins that names what has changed.
+_TABLES_CHANGED = gettext_noop("tables were changed in the meantime")
 
 #: Parts of a text that are texts of rows themselves.
 _TEXTS = {"reason"}
@@ -144,6 +152,16 @@ def shown(stored: str) -> str:
         if match := pattern.fullmatch(stored):
             return words(_plural(match)) % {name: _part(name, text) for name, text in match.groupdict().items()}
     return safe(stored)
+
+
+def is_known(stored: str) -> bool:
+    """Return whether a text is one of ours, so that it was written for people."""
+    return any(pattern.fullmatch(stored) for pattern, _words in _forms())
+
+
+def is_about_tables(stored: str) -> bool:
+    """Return whether a text names tables that were changed while a run was at work."""
+    return stored.startswith(_TABLES_CHANGED)
 
 
 def logged(stored: str) -> str:

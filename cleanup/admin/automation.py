@@ -72,7 +72,7 @@ class AlertAdmin(SelectableAdmin):
     ordering = ["-id"]
     sortable_by = ()
     empty = gettext_lazy("No alerts. When something needs attention, it is listed here.")
-    selection_button = gettext_lazy("Acknowledge …")
+    selection_button = gettext_lazy("Acknowledge selected …")
     selection_permissions = (Permission.MANAGE_SCHEDULES,)
     fieldsets = [
         (None, {"fields": ["what", "how_bad", "state_text", "since", "last", "known", "gone"]}),

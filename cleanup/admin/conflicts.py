@@ -131,11 +131,11 @@ def _sentence(found: Mapping[str, Any], known: Places, gone: LastKnown | None) -
 
 def _name(found: Mapping[str, Any], kind: str, place: Place | None, known: Places, gone: LastKnown | None) -> str:
     if place is not None and (place.name or kind == "folder"):
-        return f"“{wording.folder_name(place.name)}”"
+        return wording.quoted(wording.folder_name(place.name))
     if found["key"] in known.merged:
-        return f"“{wording.folder_name(known.merged[found['key']])}”"
+        return wording.quoted(wording.folder_name(known.merged[found["key"]]))
     if gone is not None and gone.name:
-        return f"“{wording.folder_name(gone.name)}”"
+        return wording.quoted(wording.folder_name(gone.name))
     if gone is not None:
         came_from = _("A folder that was in “%s”") if kind == "folder" else _("A file that was in “%s”")
         return came_from % wording.folder_name(gone.inside)

@@ -30,7 +30,7 @@ def response(pages: Pages, request: HttpRequest) -> HttpResponse:
         "applications",
         title=_("Applications with duplicates"),
         rows=[_row(pages, row.application_id, row.roots, row.duplicates, listed) for row in listed.rows],
-        total=_total(request),
+        total="" if text.strip() else _total(request),
         text=text,
         after=after,
         worst=worst,

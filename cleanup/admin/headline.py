@@ -49,6 +49,8 @@ class Standing:
     stopped: bool = False
     """The latest cleanup stopped before it finished."""
     verification_passed: bool | None = None
+    only_duplicates: bool = False
+    """All errors that the verification has found are duplicates."""
     alerts: int = 0
     overdue: Iterable[str] = ()
 
@@ -85,9 +87,10 @@ def _troubles(found: Standing) -> list[str]:
     if found.stopped:
         troubles.append(_("the last cleanup stopped before it finished"))
     at_work = found.run is not None and found.run.is_in_progress
-    if found.duplicates and not found.outdated and not at_work:
+    counted_duplicates = found.duplicates and not found.outdated and not at_work
+    if found.duplicates and counted_duplicates:
         troubles.append(_duplicates(found, found.duplicates))
-    if found.verification_passed is False:
+    if found.verification_passed is False and not (counted_duplicates and found.only_duplicates):
         troubles.append(_("the last verification found errors"))
     if found.alerts:
         text = ngettext("%(alerts)s is open", "%(alerts)s are open", found.alerts)

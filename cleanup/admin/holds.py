@@ -13,6 +13,7 @@ from django.urls import URLPattern
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, gettext_noop, ngettext
 
+from cleanup import stored_texts
 from cleanup.admin import access, names, wording
 from cleanup.admin.filters import dated
 from cleanup.admin.selection import Line, Question, SelectableAdmin, ask
@@ -39,7 +40,7 @@ class HoldAdmin(SelectableAdmin):
     search_help_text = gettext_lazy("Application (its name or its id), words of the reason, or who put it on hold")
     fields = ["who", "why", "by", "since"]
     empty = gettext_lazy("No application is on hold. The preview of an application offers it.")
-    selection_button = gettext_lazy("Remove hold …")
+    selection_button = gettext_lazy("Remove selected holds …")
     selection_permissions = CLEANING
 
     def get_urls(self) -> list[URLPattern]:
@@ -174,7 +175,7 @@ class HoldAdmin(SelectableAdmin):
 
     @admin.display(description=gettext_lazy("reason"))
     def why(self, hold: Hold) -> str:
-        return safe(hold.reason) or "—"
+        return stored_texts.shown(hold.reason) or "—"
 
     @admin.display(description=gettext_lazy("by"))
     def by(self, hold: Hold) -> str:

@@ -110,6 +110,7 @@ def _standing(found: dashboard.Overview) -> Standing:
         frozen=found.frozen,
         stopped=latest is not None and latest.status == Run.Status.STOPPED,
         verification_passed=found.verification.passed if found.verification else None,
+        only_duplicates=found.verification is not None and wording.has_only_duplicates(found.verification),
         alerts=found.open_alerts,
         overdue=found.overdue,
     )

@@ -11,6 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern
 from django.utils.translation import gettext as _
 
+from cleanup import stored_texts
 from cleanup.admin import access, approvals, wording
 from cleanup.admin.access import Pages, page
 from cleanup.models import Hold
@@ -123,7 +124,7 @@ class DecisionPages(Pages):
             "what": advice.what,
             "next_step": advice.next_step,
             "state": _("on hold"),
-            "reason": safe(hold.reason),
+            "reason": stored_texts.shown(hold.reason),
             "by": safe(hold.created_by),
             "since": wording.moment_text(hold.created_at),
             "hold": hold.pk,

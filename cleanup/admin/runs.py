@@ -22,7 +22,7 @@ from cleanup.admin.headline import no_progress
 from cleanup.admin.selection import Question, ask
 from cleanup.admin.undo_several import UndoableAdmin
 from cleanup.models import Result, RollbackPoint, Run
-from cleanup.permissions import CONTROLLING, Permission, to_control
+from cleanup.permissions import CONTROLLING, DESCRIPTIONS, Permission, to_control
 from cleanup.services.folders import applications
 from cleanup.services.runs import reports
 from cleanup.services.runs.signs_of_life import silent_for
@@ -61,7 +61,6 @@ class RunAdmin(ReadOnlyAdmin):
                 "fields": [
                     "what",
                     "about",
-                    "exactness",
                     "when",
                     "ended",
                     "took",
@@ -103,9 +102,11 @@ class RunAdmin(ReadOnlyAdmin):
             shown |= {
                 "run_results": shown_results,
                 "run_results_all": self.applications(run),
+                "run_more_results": run.total_applications > len(shown_results),
                 "run_causes": run_results.causes(run, site=self.admin_site.name),
                 "run_again": self._again(shown_results),
             }
+            shown["run_exactness"] = self._exactness(run)
             extra = {"run": run, **shown, "may_control": may_control(request, run), **copy_notice.notice(request)}
         return super().change_view(request, object_id, form_url, {**extra, **(extra_context or {})})
 
@@ -144,7 +145,7 @@ class RunAdmin(ReadOnlyAdmin):
             access.attempt(request, lambda: access.service().start_resume(run.pk, retry_failed=retry, started_by=by))
             is not None
         ):
-            access.log(request, run, gettext_noop("Resumed the run."))
+            access.log(request, run, _resumed(run.status_reason))
             messages.success(request, _("The run was resumed."))
         return redirect(self.url("run_change", run.pk))
 
@@ -234,7 +235,7 @@ class RunAdmin(ReadOnlyAdmin):
 
     @admin.display(description=gettext_lazy("state"), ordering="status")
     def state(self, run: Run) -> Any:
-        reason = f" ({stored_texts.shown(run.status_reason)})" if run.status_reason else ""
+        reason = f" ({why})" if (why := wording.stop_reason(run).what) else ""
         waiting = "; " + _("waiting: %s") % stored_texts.shown(run.waiting_for) if run.waiting_for else ""
         level = badges.run_level(run.status, failed=run.failed_applications)
         return badges.badge(level, f"{wording.run_status(run.status)}{reason}{waiting}")
@@ -247,10 +248,27 @@ class RunAdmin(ReadOnlyAdmin):
     def outcome(self, run: Run) -> str:
         return wording.run_outcome(run) or "—"
 
-    @admin.display(description=gettext_lazy("as it was before"))
-    def exactness(self, run: Run) -> str:
-        if run.kind != Run.Kind.ROLLBACK:
-            return "—"
+    def get_fieldsets(self, request: HttpRequest, obj: Run | None = None) -> Any:
+        """Leave out what there is nothing to show of."""
+        (heading, options), *others = super().get_fieldsets(request, obj)
+        if obj is None:
+            return [(heading, options), *others]
+        undo = obj.kind == Run.Kind.ROLLBACK
+        absent = {
+            "ended": obj.ended_at is None,
+            "took": obj.ended_at is None,
+            "why": not obj.reason,
+            "undoes": not undo,
+            "undone_by": undo or not obj.rollbacks.exists(),
+            "undo_records": undo,
+        }
+        fields = [name for name in options["fields"] if not absent.get(str(name))]
+        return [(heading, {**options, "fields": fields}), *others]
+
+    def _exactness(self, run: Run) -> str:
+        """Describe how far an undo that has ended has brought everything back."""
+        if run.kind != Run.Kind.ROLLBACK or run.is_in_progress:
+            return ""
         result = access.service().rollback_report(run.pk)
         keys = [point.application_id for point in result.not_restored if point.code == "expired"]
         lost = wording.not_restored(result.expired, list(dict.fromkeys(keys))[:20])
@@ -397,10 +415,13 @@ class ResultAdmin(UndoableAdmin):
 
 def live(run: Run, *, site: str, silence: timedelta | None = None) -> dict[str, Any]:
     """Return what the live part of a page shows about a run, which may have given no sign of life for a while."""
-    undo_until = undoable_until(run)
+    undo_until, stopped = undoable_until(run), wording.stop_reason(run)
     return {
         "run_state": wording.capitalized(wording.run_status(run.status)),
-        "run_reason": stored_texts.shown(run.status_reason),
+        "run_reason": stopped.what,
+        "run_reason_next_step": stopped.next_step,
+        "run_reason_for_it": stopped.for_it,
+        "run_to_control": wording.missing_permission([_(DESCRIPTIONS[permission]) for permission in to_control(run)]),
         "run_waiting_for": stored_texts.shown(run.waiting_for),
         "run_progress": wording.run_progress(run, silent=silence is not None),
         "run_numbers": numbers(run, site=site),
@@ -447,6 +468,13 @@ def undoable_until(run: Run) -> datetime | None:
     points = RollbackPoint.objects.using(access.database()).filter(run=run, status=RollbackPoint.Status.LIVE)
     first: datetime | None = points.aggregate(first=Min("expires_at"))["first"]
     return first
+
+
+def _resumed(reason: str) -> str:
+    """Return what the log says; the run itself no longer knows why it had stopped."""
+    if not reason:
+        return gettext_noop("Resumed the run.")
+    return gettext_noop("Resumed the run. It had stopped: %(reason)s") % {"reason": reason}
 
 
 def may_control(request: HttpRequest, run: Run) -> bool:

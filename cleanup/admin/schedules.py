@@ -24,7 +24,7 @@ from cleanup.admin import access, badges, names, wording
 from cleanup.admin.base import ReadOnlyAdmin, for_it
 from cleanup.exceptions import CleanupError
 from cleanup.models import AutomationState, Schedule, ScheduledRun
-from cleanup.permissions import Permission, to_change_schedule
+from cleanup.permissions import DESCRIPTIONS, Permission, to_change_schedule
 from cleanup.services.automation import schedules as schedule_service
 
 _CHANGEABLE = schedule_service.CHANGEABLE
@@ -165,6 +165,17 @@ class ScheduleAdmin(ReadOnlyAdmin):
         """Return whether the person may change schedules."""
         return access.may(request, Permission.VIEW) and access.may(request, Permission.MANAGE_SCHEDULES)
 
+    def context(self, request: HttpRequest) -> dict[str, Any]:
+        """Add what has to be known above the schedules: that all are off, or that they cannot be changed here."""
+        may_change = self.has_change_permission(request)
+        return {
+            **super().context(request),
+            "schedules_off": not self._started(),
+            "to_change": ""
+            if may_change
+            else wording.missing_permission([_(DESCRIPTIONS[Permission.MANAGE_SCHEDULES])]),
+        }
+
     def get_fieldsets(self, request: HttpRequest, obj: Schedule | None = None) -> Any:
         """Show what applies to the schedule; the fields only to people who may change it."""
         shown = [
@@ -225,7 +236,7 @@ class ScheduleAdmin(ReadOnlyAdmin):
     def last(self, schedule: Schedule) -> str:
         return self.time(schedule.last_run)
 
-    @admin.display(description=gettext_lazy("last changed by"))
+    @admin.display(description=gettext_lazy("last changed"))
     def who(self, schedule: Schedule) -> str:
         return wording.changed(schedule.changed_at, schedule.changed_by)
 
@@ -240,12 +251,7 @@ class ScheduleAdmin(ReadOnlyAdmin):
             return wording.upcoming(schedule.next_run, now=timezone.now())
         if not schedule.enabled:
             return _("Never, because it is switched off.")
-        return format_html(
-            '{} <a href="{}">{}</a>',
-            _("Never, because all schedules are off."),
-            self.url(access.OVERVIEW),
-            _("Start them on the overview"),
-        )
+        return _("Never, because all schedules are off.")
 
     @admin.display(description=gettext_lazy("first run"))
     def rehearsal(self, schedule: Schedule) -> str:

@@ -26,7 +26,7 @@ MOST = 10
 class UndoableAdmin(SelectableAdmin):
     """A register whose entries have undo records."""
 
-    selection_button = gettext_lazy("Undo …")
+    selection_button = gettext_lazy("Undo selected …")
     selection_permissions = (Permission.ROLL_BACK,)
     selection_of_all = False
     most_selected = MOST

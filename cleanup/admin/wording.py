@@ -14,12 +14,11 @@ from django.utils import dateformat, formats, timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext, pgettext
 
-from cleanup import conf
+from cleanup import conf, stored_texts
 from cleanup.admin.linked_records import without_folders
-from cleanup.backends.finding_kinds import BY_CODE, ERRORS
+from cleanup.backends.finding_kinds import BY_CODE, DUPLICATES, ERRORS
 from cleanup.models import Result, RollbackPoint, Run, Schedule
 from cleanup.services.automation.schedules import next_time
-from cleanup.stored_texts import SCHEDULES
 from cleanup.text_safety import safe
 
 if TYPE_CHECKING:
@@ -167,7 +166,7 @@ def undo_for(days: int, *, now: datetime) -> str:
 
 def schedule_name(name: str) -> str:
     """Return what people call a schedule."""
-    return str(SCHEDULES.get(name, name.replace("_", " ")))
+    return str(stored_texts.SCHEDULES.get(name, name.replace("_", " ")))
 
 
 def capitalized(text: str) -> str:
@@ -178,7 +177,7 @@ def capitalized(text: str) -> str:
 def changed(moment: datetime | None, by: str) -> str:
     """Describe when something was last changed, and by whom."""
     if moment is None:
-        return _("never")
+        return _("not changed yet")
     return f"{moment_text(moment)}, {safe(by)}" if by else moment_text(moment)
 
 
@@ -213,6 +212,31 @@ def missing_permission(names: Sequence[str]) -> str:
 
 
 # Runs and results.
+
+
+class StopReason(NamedTuple):
+    """Why a run does not go on."""
+
+    what: str
+    next_step: str = ""
+    """What to do, if people in the office cannot know."""
+    for_it: str = ""
+    """What the database said; empty if a person, or the product by its own rules, stopped the run."""
+
+
+def stop_reason(run: Run) -> StopReason:
+    """Describe why a run does not go on; all empty if it does, or has ended as it should."""
+    reason = run.status_reason
+    if not reason or not run.paused_by_error or stored_texts.is_known(reason):
+        return StopReason(stored_texts.shown(reason))
+    return StopReason(
+        _("the database tables were changed in the meantime")
+        if stored_texts.is_about_tables(reason)
+        else _("the database did not let it continue"),
+        _("What it has finished is complete, and nothing is half done. Show IT the message; then resume the run."),
+        safe(reason),
+    )
+
 
 HOW: dict[str, Any] = {
     "shell": gettext_lazy("at the command line"),
@@ -344,6 +368,12 @@ def run_duration(run: Run) -> str:
     return duration((run.ended_at - (run.started_at or run.created_at)).total_seconds()) if run.ended_at else ""
 
 
+def _has_paused(run: Run) -> bool:
+    """Return whether the run was resumed at least a minute after it had started."""
+    started = run.started_at or run.created_at
+    return run.resumed_at is not None and (run.resumed_at - started).total_seconds() >= 60
+
+
 def run_ended(run: Run, *, undo_until: datetime | None) -> str:
     """Describe how long a run took, and whether it can be undone; of a paused one, that it stays so."""
     if run.can_resume:
@@ -353,7 +383,9 @@ def run_ended(run: Run, *, undo_until: datetime | None) -> str:
             if paused
             else _("It has stopped. Look at what failed, then resume or cancel it.")
         )
-    took = _("Took %s.") % run_duration(run) if run.ended_at else ""
+    took = ""
+    if run.ended_at:
+        took = (_("Took %s, pauses included.") if _has_paused(run) else _("Took %s.")) % run_duration(run)
     if run.kind == Run.Kind.ROLLBACK:
         return took
     undo = _("Can be undone until %s.") % day(undo_until) if undo_until else _("There is nothing to undo.")
@@ -810,7 +842,7 @@ def hold(found: Hold) -> str:
 
 def with_reason(reason: str) -> str:
     """Give a reason, if there is one, as a sentence of its own."""
-    return _("Reason: %s.") % safe(reason) if reason else ""
+    return _("Reason: %s.") % stored_texts.shown(reason) if reason else ""
 
 
 def obstacle(code: str) -> str:
@@ -831,7 +863,10 @@ def folder_event(event: FolderEvent, *, number: int = 1) -> str:
             "%(number)s folders “%(name)s” were merged; that was undone, and they came back.",
             number,
         )
-        return came_back % {"name": name, "number": number_text(number)}
+        again = ngettext("Later it was merged again.", "Later they were merged again.", number)
+        return " ".join(
+            [came_back % {"name": name, "number": number_text(number)}, *([again] if event.merged_again else [])]
+        )
     merged = ngettext(
         "“%(name)s” was merged into another folder.",
         "%(number)s folders “%(name)s” were merged into another folder.",
@@ -850,7 +885,7 @@ def where_now(event: FolderEvent) -> str:
     """Introduce, or deny, the place of the folder that something is in now."""
     if event.now is None:
         return _("The folder no longer exists.")
-    return _("It is back:") if event.undone else _("Everything is now in:")
+    return _("It is back:") if event.undone and not event.merged_again else _("Everything is now in:")
 
 
 def place(names: Sequence[str]) -> str:
@@ -890,12 +925,38 @@ def last_verification(verification: Verification | None) -> str:
 
 
 def problems(verification: Verification) -> str:
-    """Count what a verification has found: ``No errors, 15 warnings``."""
+    """Count what a verification has found: ``No errors, 15 warnings``; duplicates, which a cleanup merges, apart."""
     errors = sum(number for code, number in verification.counts.items() if code in ERRORS)
     warnings = sum(verification.counts.values()) - errors
-    none = _("No errors") if verification.passed else _("Errors were found")
-    first = counted(errors, "error") if errors else none
-    return f"{first}, {counted(warnings, 'warning')}" if warnings else first
+    duplicates = sum(number for code, number in verification.counts.items() if code in DUPLICATES)
+    parts = [_places_with_duplicates(duplicates)] if duplicates else []
+    if errors > duplicates:
+        parts.append(_other_errors(errors - duplicates) if duplicates else counted(errors, "error"))
+    elif duplicates:
+        parts.append(_("no other errors"))
+    else:
+        parts.append(_("No errors") if verification.passed else _("Errors were found"))
+    return ", ".join([*parts, *([counted(warnings, "warning")] if warnings else [])])
+
+
+def has_only_duplicates(verification: Verification) -> bool:
+    """Return whether all errors that a verification has found are duplicates, which a cleanup merges."""
+    errors = {code for code, number in verification.counts.items() if number and code in ERRORS}
+    return bool(errors) and errors <= set(DUPLICATES)
+
+
+def _places_with_duplicates(number: int) -> str:
+    text = ngettext(
+        "%(number)s place with duplicates, which a cleanup merges",
+        "%(number)s places with duplicates, which a cleanup merges",
+        number,
+    )
+    return text % {"number": number_text(number)}
+
+
+def _other_errors(number: int) -> str:
+    text = ngettext("%(number)s other error", "%(number)s other errors", number)
+    return text % {"number": number_text(number)}
 
 
 def cadence(schedule: Schedule) -> str:

@@ -233,3 +233,5 @@ KINDS = (
 BY_CODE = {kind.code: kind for kind in KINDS}
 CODES = tuple(BY_CODE)
 ERRORS = tuple(kind.code for kind in KINDS if kind.severity == _ERROR)
+#: Errors that a cleanup takes away.
+DUPLICATES = tuple(kind.code for kind in KINDS if kind.remedy == _MERGED)

@@ -269,7 +269,7 @@ def test_times_are_those_of_the_persons_zone(person, cleaned):
     ann.go(address("run_changelist"))
     title = ann.page.locator("#result_list time").first.get_attribute("title")
     assert title.endswith((" CET", " CEST"))
-    assert "Times are those of Europe/Berlin." in ann.reads()
+    assert "All times are in Europe/Berlin." in ann.reads()
 
 
 class TestTheApisOwnPage:

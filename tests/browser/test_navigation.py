@@ -128,7 +128,7 @@ class TestTheFirstPage:
         ann = person()
         ann.page.context.clear_cookies(name="cleanup_time_zone")
         ann.go(address("run_changelist"))
-        ann.sees("Times are those of Europe/Berlin.")
+        ann.sees("All times are in Europe/Berlin.")
 
     def test_of_the_admin_says_how_things_are(self, person, history):
         ann = person()

@@ -136,3 +136,16 @@ class TestTroubles:
 
     def test_of_one_application_are_told_of_one(self):
         assert told(duplicates=1) == ("attention", "1 application has duplicates.")
+
+
+class TestVerification:
+    """Errors that are the duplicates of the first sentence once more alarm no one twice."""
+
+    def test_of_duplicates_alone_is_told_once(self):
+        found = told(duplicates=3, verification_passed=False, only_duplicates=True)
+        assert found == ("attention", "3 applications have duplicates.")
+
+    @pytest.mark.parametrize("found", [{"only_duplicates": False}, {"only_duplicates": True, "duplicates": 0}])
+    def test_of_anything_else_is_told(self, found):
+        told_of = told(**{"duplicates": 3, "verification_passed": False, **found}).sentence
+        assert "he last verification found errors" in told_of

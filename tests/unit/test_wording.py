@@ -9,7 +9,7 @@ from django.utils import timezone
 from cleanup import exceptions
 from cleanup.admin import wording
 from cleanup.backends.finding_kinds import CODES
-from cleanup.models import Result, RollbackPoint, Run, Schedule
+from cleanup.models import Result, RollbackPoint, Run, Schedule, Verification
 from cleanup.services.integrity.outlook import Estimate
 
 NOW = datetime(2026, 1, 20, 23, 30, tzinfo=UTC)
@@ -149,3 +149,23 @@ class TestEstimated:
 
     def test_says_if_there_is_none(self):
         assert "The next check estimates" in wording.estimated(None, None)
+
+
+class TestVerification:
+    """What a verification has found, in numbers."""
+
+    @pytest.mark.parametrize(
+        ("counts", "words"),
+        [
+            ({}, "No errors"),
+            ({"names_alike": 2}, "No errors, 2 warnings"),
+            ({"several_roots": 3}, "3 places with duplicates, which a cleanup merges, no other errors"),
+            (
+                {"several_roots": 3, "same_named_siblings": 1, "cycle": 1, "names_alike": 1},
+                "4 places with duplicates, which a cleanup merges, 1 other error, 1 warning",
+            ),
+            ({"cycle": 2}, "2 errors"),
+        ],
+    )
+    def test_counts_duplicates_apart(self, counts, words):
+        assert wording.problems(Verification(counts=counts, passed=True)) == words

@@ -55,7 +55,7 @@ class FolderEvent:
     now: LiveFolder | None
     """Where it is now: the folder that stays, also after later merges, or itself if it came back; None: nowhere."""
     merged_again: bool
-    """The folder that it was merged into was merged, too."""
+    """The folder that it was merged into, or that came back, was merged later."""
     point: RollbackPoint
 
     @property
@@ -179,11 +179,12 @@ def _in_steps(
 
 
 def _ends(rows: Collection[RemovedFolder], *, using: str) -> dict[int, str]:
-    """Return the key of the folder that each merge has led to, also through later ones; itself if it was undone.
+    """Return the key of the folder that each merge has led to, also through later ones.
 
-    A query for each generation of merges.
+    A merge that was undone led back to the folder itself. A query for each generation of merges.
     """
-    places = {row.survivor_key: row.survivor_key for row in rows}
+    starts = {row.pk: _start(row) for row in rows}
+    places = {start: start for start in starts.values()}
     open_keys = set(places)
     for _ in range(MOST_GENERATIONS):
         later = RemovedFolder.objects.using(using).filter(folder_key__in=open_keys).order_by("id")
@@ -193,8 +194,12 @@ def _ends(rows: Collection[RemovedFolder], *, using: str) -> dict[int, str]:
             break
         places = {key: steps.get(place, place) for key, place in places.items()}
         open_keys = set(steps.values())
-    undone = RollbackPoint.Status.ROLLED_BACK
-    return {row.pk: row.folder_key if row.point.status == undone else places[row.survivor_key] for row in rows}
+    return {pk: places[start] for pk, start in starts.items()}
+
+
+def _start(row: RemovedFolder) -> str:
+    """Return the key of the folder that a merge by itself led to."""
+    return row.folder_key if row.point.status == RollbackPoint.Status.ROLLED_BACK else row.survivor_key
 
 
 def _live(keys: Collection[str], *, using: str) -> dict[str, LiveFolder]:
@@ -211,6 +216,6 @@ def _event(row: RemovedFolder, end: str, folders: dict[str, LiveFolder]) -> Fold
         name=row.name,
         survivor_id=row.survivor_key,
         now=folders.get(end),
-        merged_again=end not in (row.survivor_key, row.folder_key),
+        merged_again=end != _start(row),
         point=row.point,
     )

@@ -12,7 +12,7 @@ from cleanup.services.rollback.outcome import PointOutcome
 from cleanup.services.rollback.tables import CurrentTables
 from cleanup.signals import Event, merge_undone, send_after_commit
 
-HOLD_REASON = "rolled back"
+HOLD_REASON = "its cleanup was undone"
 
 
 def close(

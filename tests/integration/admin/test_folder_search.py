@@ -78,3 +78,19 @@ def test_finds_all_though_each_page_looks_no_further_than_it_may(using, merged, 
             break
     assert sorted(found) == sorted(["Payslips", *(f"Payslips {number}" for number in range(9))])
     assert sorted(events) == sorted([merged["young"], merged["twin"]])
+
+
+def test_follows_what_came_back_and_was_merged_again(boss, merged, using):
+    service = DatabaseCleanupService(using=using)
+    service.rollback_cleanup(RollbackPoint.objects.get().uuid)
+    service.cleanup_all_duplicate_folders(include_held=True)
+    page = text(boss.get(address("folder", q=merged["twin"])))
+    again = "“Income” was merged; that was undone, and it came back. Later it was merged again."
+    assert f"{again} Everything is now in: Loan / Income" in page
+    assert "no longer exists" not in page
+
+
+def test_offers_to_look_in_all_applications(boss, merged):
+    page = text(boss.get(address("folder", q="slips", application="elsewhere")))
+    assert "In this application there is no folder of this name or id" in page
+    assert "Search in all applications" in page

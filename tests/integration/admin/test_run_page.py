@@ -1,17 +1,21 @@
 """The page of a run: its applications, what was left alone and why, and what undoes it."""
 
+from datetime import timedelta
+
 import pytest
+from django.contrib.admin.models import LogEntry
 from django.db import connections
 from django.test.utils import CaptureQueriesContext
 
 from cleanup.admin import run_results
 from cleanup.models import Alert, Run
+from cleanup.permissions import Permission
 from cleanup.services import DatabaseCleanupService
-from tests.integration.admin.test_pages import address, boss, text, using
+from tests.integration.admin.test_pages import address, boss, cluster, person, text, using
 from tests.support.model_roles import File
 from tests.support.trees import tree
 
-__all__ = ["boss", "using"]
+__all__ = ["boss", "cluster", "using"]
 
 MOST_QUERIES = 15
 
@@ -43,6 +47,8 @@ def test_says_what_an_undo_kept(boss, using, run):
     undo = service.rollback_cleanup(run.pk, skip_conflicts=True).run_id
     page = text(boss.get(address("run_change", undo)))
     assert "1 thing left as people changed it" in page
+    kept = "Not everything is as it was before: what people have changed since was kept."
+    assert page.index(kept) < page.index("Applications Application State")
     assert "1 undo" in text(boss.get(address("run_change", run.pk)))
 
 
@@ -81,3 +87,76 @@ def test_an_alert_does_not_name_a_run_by_its_id(boss, using, run):
     for page in (address("overview"), address("alert_changelist"), address("alert_change", alert.pk)):
         shown = text(boss.get(page))
         assert "Cleanup run was stopped: 50 of the last 50 applications failed." in shown
+
+
+class TestThatStopped:
+    """A run that the database stopped, as people in an office read it."""
+
+    REASON = "tables were changed in the meantime: trigger month_end on files (update) is new."
+
+    @pytest.fixture
+    def stopped(self, run) -> Run:
+        run.status, run.status_reason, run.paused_by_error, run.ended_at = "paused", self.REASON, True, None
+        run.save()
+        return run
+
+    def test_says_why_in_plain_words_and_the_rest_to_it(self, boss, stopped):
+        page = text(boss.get(address("run_change", stopped.pk)))
+        assert "Paused ( the database tables were changed in the meantime ) What it has finished is complete" in page
+        assert f"For IT {self.REASON}" in page
+        assert "month_end" not in text(boss.get(address("run_changelist")))
+
+    @pytest.mark.parametrize(
+        ("reason", "by_error", "shown"),
+        [
+            ("column folder_id is locked", True, "Paused ( the database did not let it continue )"),
+            ("paused by Ann: lunch", False, "Paused ( paused by Ann: lunch )"),
+            ("interrupted by SIGTERM", True, "Paused ( interrupted by SIGTERM )"),
+        ],
+    )
+    def test_says_why_in_plain_words_whatever_stopped_it(self, boss, stopped, reason, by_error, shown):
+        stopped.status_reason, stopped.paused_by_error = reason, by_error
+        stopped.save()
+        assert shown in text(boss.get(address("run_change", stopped.pk)))
+
+    def test_says_who_may_resume_it(self, boss, stopped):
+        stopped.options = {**stopped.options, "applications": None}
+        stopped.save()
+        page = text(person(Permission.VIEW, Permission.CLEAN).get(address("run_change", stopped.pk)))
+        assert "Here you cannot resume or cancel it. This needs the permission “Can clean up everything”" in page
+        assert "Here you cannot resume" not in text(boss.get(address("run_change", stopped.pk)))
+
+    def test_is_known_to_have_stopped_after_it_was_resumed(self, boss, cluster, stopped):
+        boss.post(address("run_resume", stopped.pk))
+        assert LogEntry.objects.get().change_message == f"Resumed the run. It had stopped: {self.REASON}"
+        assert f"It had stopped: {self.REASON}" in text(boss.get(address("run_history", stopped.pk)))
+
+
+def test_says_that_its_duration_has_pauses_in_it(boss, run):
+    run.started_at, run.resumed_at = run.ended_at - timedelta(hours=5), run.ended_at - timedelta(seconds=9)
+    run.save()
+    assert "Took 5 hours, pauses included." in text(boss.get(address("run_change", run.pk)))
+
+
+def test_finds_one_application_of_many(boss, run, monkeypatch):
+    assert "Find an application of this run" not in text(boss.get(address("run_change", run.pk)))
+    monkeypatch.setattr(run_results, "MOST_SHOWN", 1)
+    assert "Find an application of this run: its name or its id Search" in text(boss.get(address("run_change", run.pk)))
+    found = text(boss.get(address("result_changelist", run__id__exact=run.pk, q="Loan 14")))
+    assert ("Loan 14" in found, "Loan 15" in found, "Undo selected …" in found) == (True, False, True)
+
+
+def test_warns_that_undo_is_of_all_its_applications(boss, using, run):
+    assert "This undoes all" not in text(boss.get(address("run_change", run.pk)))
+    made = [tree(using, f"Loan {number}/Docs*2").application for number in range(3)]
+    more = DatabaseCleanupService(using=using).cleanup_all_duplicate_folders(applications=made).run_id
+    page = text(boss.get(address("run_change", more)))
+    assert "This undoes all 3 applications. To undo one, find it in the list." in page
+
+
+def test_leaves_out_what_there_is_nothing_to_show_of(boss, using, run):
+    page = text(boss.get(address("run_change", run.pk)))
+    assert [words for words in ("Reason:", "Undoes:", "Undone by:") if words in page] == []
+    undo = DatabaseCleanupService(using=using).rollback_cleanup(run.pk, reason="by mistake").run_id
+    page = text(boss.get(address("run_change", undo)))
+    assert [words for words in ("Reason:", "Undoes:", "Undo records:") if words in page] == ["Reason:", "Undoes:"]

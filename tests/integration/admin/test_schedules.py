@@ -90,3 +90,18 @@ def test_problems_offer_what_deals_with_them(boss, using):
     pages = [text(boss.get(address("finding_change", found.pk))) for found in (merged, other)]
     assert ["Preview and clean up …" in page for page in pages] == [True, False]
     assert ["Verify again" in page for page in pages] == [True, True]
+
+
+def test_are_started_where_they_are_listed(boss):
+    for page in (address("schedule_changelist"), address("schedule_change", "full_cleanup")):
+        assert "All schedules are off: nothing runs automatically. Start the schedules" in text(boss.get(page))
+    boss.post(address("start_service"))
+    assert "All schedules are off" not in text(boss.get(address("schedule_changelist")))
+
+
+def test_are_explained_to_people_who_may_not_change_them(boss):
+    for page in (address("schedule_changelist"), address("schedule_change", "full_cleanup")):
+        shown = text(person(Permission.VIEW).get(page))
+        assert "Here you cannot change the schedules. This needs the permission “Can change schedules" in shown
+        assert "Start the schedules" not in shown
+        assert "you cannot change" not in text(boss.get(page))
