@@ -65,9 +65,20 @@ class Lists(lists.Lists):
             """
             WITH {changes}, hits AS MATERIALIZED (
                 -- Each element that names a removed folder, in the rows as they are.
-                SELECT given.*, {row} AS row, t.{column} AS held, e.place::text AS {place},
+                SELECT given.point, given.{old}, given.{new}, given.new_value,
+                       {row} AS row, t.{column} AS held, e.place::text AS {place},
                        {keys}
                   FROM {elements}
+            ), twins AS (
+                -- Each element beside them that named the survivor before: it stays, and is journaled as it is.
+                SELECT DISTINCT ON (h.point, h.row, e.place)
+                       h.point, h.{new} AS {old}, h.{new}, h.new_value, h.row, h.held, e.place::text AS {place},
+                       {same_keys}
+                  FROM hits AS h
+                  CROSS JOIN LATERAL {elements_held}
+                 WHERE e.value = h.new_value
+            ), elements AS (
+                TABLE hits UNION ALL TABLE twins
             ), arrays AS (
                 -- Each array with its elements as they will be, in their order.
                 SELECT h.*, {put_together} AS elements
@@ -84,7 +95,7 @@ class Lists(lists.Lists):
             )
             SELECT 'found', point, count(DISTINCT row) FROM hits GROUP BY point
             UNION ALL
-            SELECT 'elements', NULL, count(*) FROM hits
+            SELECT 'elements', NULL, count(*) FROM elements
             UNION ALL
             SELECT 'journaled', NULL, coalesce(sum(row_count), 0)::bigint FROM journaled
             UNION ALL
@@ -103,6 +114,10 @@ class Lists(lists.Lists):
             ),
             slice=_slice(target.table.column(column)),
             place=label("key", PLACE),
+            old=label("old", column),
+            new=label("new", column),
+            elements_held=_elements_of(target.table.column(column), "h.held"),
+            same_keys=", ".join(f"h.{raw[name]}, h.{label('key', name)}" for name in target.key),
             keys=",\n".join(
                 f"t.{quote(name)} AS {raw[name]}, {shown(target.table.column(name))}::text AS {label('key', name)}"
                 for name in target.key
@@ -112,7 +127,7 @@ class Lists(lists.Lists):
             table=self.relation(target.table.name),
             same_row=" AND ".join(f"t.{quote(name)} = a.{alias}" for name, alias in raw.items()),
             insertion=Merging(self.session)._journaled_moves(  # the journal has one form
-                "hits", table=target.table, columns=(column,), key=(*target.key, PLACE), step=step, number="_0"
+                "elements", table=target.table, columns=(column,), key=(*target.key, PLACE), step=step, number="_0"
             ),
         )
 

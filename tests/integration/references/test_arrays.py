@@ -103,6 +103,15 @@ class TestArrays:
         service.rollback_cleanup(point, skip_conflicts=True)
         assert self.watched(scratch_database) == {1: [made["mail"], made["second"]]}
 
+    def test_whose_equal_elements_became_one_are_a_conflict(self, scratch_database, kind, made, service):
+        self.add(scratch_database, kind, 1, [made["second"], made["top"], made["mail"]])
+        point = service.consolidate_duplicate_folders(made.application).rollback_id
+        execute(scratch_database, "UPDATE prefs SET watched = watched[2:]")
+        with pytest.raises(exceptions.RollbackConflict) as caught:
+            service.rollback_cleanup(point)
+        assert [(one.code, one.key, one.column) for one in caught.value.conflicts] == [("changed", "1", "watched")]
+        assert self.watched(scratch_database) == {1: [made["top"], made["mail"]]}
+
     def test_are_left_alone_where_the_condition_does_not_hold(self, scratch_database, settings, kind, made, service):
         settings.CLEANUP_EXTRA_REFERENCES = {"prefs.watched": {"what": "folder"}}
         self.add(scratch_database, kind, 1, [made["second"]])
@@ -193,6 +202,14 @@ class TestJson:
         assert [(one.code, one.key, one.column) for one in caught.value.conflicts] == [("changed", "1", "watched")]
         service.rollback_cleanup(point, skip_conflicts=True)
         assert self.watched(scratch_database) == {1: ["else", made["second"], 7]}
+
+    def test_whose_equal_elements_became_one_is_a_conflict(self, scratch_database, made, service):
+        self.add(scratch_database, 1, [made["second"], made["top"]])
+        point = service.consolidate_duplicate_folders(made.application).rollback_id
+        execute(scratch_database, "UPDATE prefs SET watched = watched - 0")
+        with pytest.raises(exceptions.RollbackConflict):
+            service.rollback_cleanup(point)
+        assert self.watched(scratch_database) == {1: [made["top"]]}
 
     def test_that_names_no_folder_is_found_and_moved_late(self, scratch_database, made, service):
         service.consolidate_duplicate_folders(made.application)
