@@ -5,7 +5,7 @@ value is compared first, and one that is neither what the cleanup set nor what i
 that does not skip conflicts gets RollbackConflict and must roll back its transaction.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 
@@ -81,17 +81,29 @@ class Undo:
         if not as_copies:
             self.guards.refuse(points)
         groups = self._groups.read(points, latest_first=latest_first)
+        refuse = partial(self._refuse_out_of_place, points, groups, hanging)
         restore = partial(
-            self._restore, groups, applications=hanging, as_copies=as_copies, skip_conflicts=skip_conflicts, slot=slot
+            self._restore,
+            groups,
+            applications=hanging,
+            as_copies=as_copies,
+            refuse_conflicts=None if skip_conflicts else refuse,
+            slot=slot,
         )
         together = len(points) > 1 and not latest_first  # if refused, they are undone one by one
         outcomes = restore() if together else self._restore_all_or_piecemeal(points[0], restore, as_copies=as_copies)
+        refuse()
+        return outcomes
+
+    def _refuse_out_of_place(
+        self, points: Sequence[RollbackPoint], groups: Sequence[Group], hanging: Mapping[str, set[str]]
+    ) -> None:
+        """Raise WouldDetach or WouldMisplace if what was restored is out of place now."""
         applications = {point.id: point.application_key for point in points}
         self._detached.refuse(hanging, applications, put_back=self._groups.put_back(groups))
         merges = {point.id: point.application_key for point in points if point.kind != RollbackPoint.Kind.REPAIR}
         if merges:
             self._misplaced.refuse(merges, nested=self._groups.nested(groups))
-        return outcomes
 
     def _restore_all_or_piecemeal(
         self, point: RollbackPoint, restore: Callable[..., list[PointOutcome]], *, as_copies: bool
@@ -135,13 +147,14 @@ class Undo:
         *,
         applications: Iterable[str],
         as_copies: bool,
-        skip_conflicts: bool,
+        refuse_conflicts: Callable[[], None] | None,
         slot: PipelineSlot,
         piecemeal: bool = False,
     ) -> list[PointOutcome]:
         outcomes = self._groups.undo(groups, as_copies=as_copies, slot=slot, piecemeal=piecemeal)
         conflicts = [conflict for outcome in outcomes for conflict in outcome.conflicts]
-        if conflicts and not skip_conflicts:
+        if conflicts and refuse_conflicts is not None:
+            refuse_conflicts()  # what would be refused even if they are skipped is said first, as a preview does
             raise RollbackConflict(count=len(conflicts), conflicts=tuple(conflicts))
         outcomes = self._hooks.call(groups, outcomes, applications=list(applications))
         slot.end()

@@ -58,8 +58,9 @@ class TestSurvivorGivenToAnotherApplication:
         made, other, point = scene
         Folder.objects.using(database).filter(pk=made["moved"]).delete()
         self.give(database, made, other, folders=("stays",), files=("x.pdf",))
-        with pytest.raises(exceptions.Refused):
-            DatabaseCleanupService(using=database).rollback_cleanup(point, skip_conflicts=True)
+        refused(database, point, "another application")  # first, since it would be refused without the conflict, too
+        with pytest.raises(exceptions.WouldMisplace):
+            DatabaseCleanupService(using=database).preview_rollback(point)
         assert errors(database) == set()
 
     def test_alone_is_no_obstacle_for_what_comes_home(self, database, scene):
