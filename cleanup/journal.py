@@ -8,8 +8,9 @@ Note [Form of the journal]. A snapshot schema is a JSON document: ``format`` (th
 ``encoding`` of the cells (see Note [Cells] in backends.changes), ``tables``: label -> ``schema``, ``name``, ``key``
 (columns), ``columns`` ([name, type] of every stored column, generated ones left out), ``numbers`` of those columns in
 the table, ``oid``, ``definitions`` of types of the host's own by column (these three are missing where an older version
-wrote), and ``steps``: step -> ``kind`` (moved or removed) and ``targets`` (label, columns, folder columns). A snapshot
-row belongs to a step and a table:
+wrote), ``computed``: generated column -> the stored columns that it is computed from (missing where there is none, or
+an older version wrote), and ``steps``: step -> ``kind`` (moved or removed) and ``targets`` (label, columns, folder
+columns). A snapshot row belongs to a step and a table:
 
 - moved: ``changes`` [{"from": [old cells], "to": [new cells], "keys": [[first key cell of each row], ...]}, ...], the
   cells in the order of the target's columns and the table's key, the keys as before the change; at most a thousand rows
@@ -148,6 +149,13 @@ def row_key(table: Table) -> tuple[str, ...]:
     return table.row_key or ()
 
 
+def _identifies(key: Collection[str], table: Table) -> bool:
+    """Return whether values of the columns are those of one row of the table at most."""
+    return table.identified_by in key or any(
+        (unique.primary or unique.simple) and set(unique.columns) <= set(key) for unique in table.uniques
+    )
+
+
 def write_schema(
     *,
     using: str,
@@ -190,12 +198,24 @@ def _document(backend: Database, references: ReferenceMap, mapped: FolderTables,
             "oid": table.oid,
             "definitions": {column.name: column.definition for column in stored if column.definition},
         }
+        if len(stored) < len(table.columns):
+            tables[str(name)]["computed"] = _computed(table)
     steps = {str(step.number): _described(step, references, mapped) for step in steps_of(references, repairs)}
     return json.dumps(
         {"format": _format(repairs), "encoding": backend.cells.encoding, "tables": tables, "steps": steps},
         sort_keys=True,
         ensure_ascii=False,
     )
+
+
+def _computed(table: Table) -> dict[str, list[str]]:
+    """Return, by generated column, the stored columns that it is computed from."""
+    computed: dict[str, list[str]] = {column.name: [] for column in table.columns if column.generated}
+    for column in table.columns:
+        if not column.generated:
+            for name in computed.keys() & table.dependent([column.name]):
+                computed[name].append(column.name)
+    return computed
 
 
 def _described(step: Step, references: ReferenceMap, mapped: FolderTables) -> dict[str, Any]:
@@ -393,24 +413,51 @@ class JournaledSchema:
 
         Images of rows need every column; changes need the changed columns and the key.
         """
+        written = list(written)
+        changed = self._changed(written)
         for label, columns in self.needed(written).items():
             table = self.present(label, (), described)
+            for name in self._stored_since(label, table, changed[label]):
+                raise self._unreadable(f"column {label}.{name} was computed by the database and is stored now.")
             then = self.table(label)
             ordered = [column for column in self.columns(label) if column in columns]
             for clause in alterations(then, table, ordered):
                 raise self._unreadable(f"{clause}.")
+            if not _identifies(self.key(label), table):
+                raise self._unreadable(
+                    f"rows of table {label} are recorded by {', '.join(self.key(label))}, and no unique key over that"
+                    f" is left; create one."
+                )
 
     def needed(self, written: Iterable[tuple[int, str]]) -> dict[str, set[str]]:
         """Return, by label of the table, the columns that undoing what (step, table label) changed needs."""
-        needed: dict[str, set[str]] = {}
-        for step, label in sorted(written):
-            columns = needed.setdefault(label, set())
+        written = list(written)
+        needed = self._changed(written)
+        for step, label in written:
             if self.kind(step) == "moved":
-                moved = [target.columns for target in self.targets(step) if target.label == label]
-                columns.update(*moved, self.key(label))
+                needed[label].update(self.key(label))
+        return needed
+
+    def _changed(self, written: Iterable[tuple[int, str]]) -> dict[str, set[str]]:
+        """Return, by label of the table, the columns that undoing what (step, table label) changed writes."""
+        changed: dict[str, set[str]] = {}
+        for step, label in sorted(written):
+            columns = changed.setdefault(label, set())
+            if self.kind(step) == "moved":
+                columns.update(*(target.columns for target in self.targets(step) if target.label == label))
             else:
                 columns.update(self.columns(label))
-        return needed
+        return changed
+
+    def _stored_since(self, label: str, table: Table, changed: Collection[str]) -> Iterator[str]:
+        """Yield columns that were computed from what is to be written back, and that the database no longer computes.
+
+        What they held is in no snapshot row.
+        """
+        stored = {column.name for column in table.columns if not column.generated}
+        for name, sources in self._tables[label].get("computed", {}).items():
+            if name in stored and not set(sources).isdisjoint(changed):
+                yield name
 
     def targets(self, step: int) -> list[JournaledTarget]:
         """Return what a step changed."""

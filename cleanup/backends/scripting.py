@@ -7,7 +7,7 @@ steps, but write their statements down.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from cleanup.backends.catalogue import Table, TableName
@@ -30,6 +30,12 @@ class Written:
     table: Table
     columns: Sequence[str]
     """Those that it needs as they are now."""
+
+    def types(self) -> Iterator[tuple[str, str]]:
+        """Yield each of the columns with its type, and whether it is generated."""
+        for name in self.columns:
+            column = self.table.column(name)
+            yield name, f"{column.type}, generated" if column.generated else column.type
 
 
 @dataclass(frozen=True, slots=True)

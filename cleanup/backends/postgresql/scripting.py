@@ -490,9 +490,7 @@ def _counted(name: Query, what: str, rows: str, *, expected: int | None = None) 
 
 def _altered(written: Sequence[Written]) -> str:
     expected = [
-        (one.table.name.quoted, str(one.table.name), column, one.table.column(column).type)
-        for one in written
-        for column in one.columns
+        (one.table.name.quoted, str(one.table.name), column, kind) for one in written for column, kind in one.types()
     ]
     lines = ",\n".join("           (" + ", ".join(literal(text).strip() for text in row) + ")" for row in expected)
     return f"""\
@@ -505,7 +503,8 @@ SELECT e.name, 'altered', NULL, format('column %I is gone, or is not of type %s 
        SELECT
          FROM pg_catalog.pg_attribute AS a
         WHERE a.attrelid = pg_catalog.to_regclass(e."table") AND a.attname = e."column" AND NOT a.attisdropped
-          AND pg_catalog.format_type(a.atttypid, a.atttypmod) = e.type)
+          AND pg_catalog.format_type(a.atttypid, a.atttypmod)
+              || CASE a.attgenerated WHEN '' THEN '' ELSE ', generated' END = e.type)
  LIMIT 1"""
 
 

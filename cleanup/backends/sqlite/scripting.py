@@ -70,13 +70,12 @@ class Script(scripting.Script):
         self.statement("PRAGMA defer_foreign_keys = ON", why="Nothing dangles, or COMMIT refuses.")
         self.create("cleanup_stop", "number INTEGER, shown TEXT", why="A row that is in here ends the script.")
         self.create("cleanup_undo", '"table" TEXT, what TEXT, "rows" INTEGER', why="What was done.")
-        expected = [
-            (one.table.name.name, column, one.table.column(column).type) for one in written for column in one.columns
-        ]
+        expected = [(one.table.name.name, column, kind) for one in written for column, kind in one.types()]
         rows = ",\n".join(f"    ({', '.join(map(literal, row))})" for row in expected)
         missing = (
             f"SELECT column1 AS name, column2 AS what FROM (VALUES\n{rows})\n WHERE NOT EXISTS (SELECT 1 FROM"
-            " pragma_table_info(column1) AS c WHERE c.name = column2 AND upper(c.type) = upper(column3))"
+            " pragma_table_xinfo(column1) AS c WHERE c.name = column2"
+            " AND upper(c.type || CASE WHEN c.hidden IN (2, 3) THEN ', generated' ELSE '' END) = upper(column3))"
         )
         self.stop_if(
             missing,

@@ -159,8 +159,10 @@ class _Export:
                 columns.setdefault(schema.table_name(name), set()).update(needed)
         described = self.tables.described
         return [
-            Written(described[name], [c.name for c in described[name].columns if c.name in columns[name]])
+            Written(described[name], [c.name for c in described[name].columns if c.name in needed])
             for name in sorted(columns)
+            # What is computed from these is restored only as long as the database computes it.
+            for needed in [described[name].dependent(columns[name])]
         ]
 
     def _watched(self, written: Sequence[Written]) -> list[Written]:

@@ -203,6 +203,22 @@ class TestConflict:
             run(scratch_database, script)
         assert dump(scratch_database, own=True) == before
 
+    def test_stops_a_script_where_a_generated_column_is_stored_now(self, scratch_database):
+        kept = "STORED" if is_postgresql(scratch_database) else "VIRTUAL"
+        generated = f"loud text GENERATED ALWAYS AS (upper(name)) {kept}"
+        execute(scratch_database, f"ALTER TABLE folders ADD COLUMN {generated}")
+        made = tree(scratch_database, "A, A(1)")
+        was = of_host(scratch_database)
+        script = export(scratch_database, clean(scratch_database, made))
+        execute(scratch_database, "ALTER TABLE folders DROP COLUMN loud")
+        execute(scratch_database, "ALTER TABLE folders ADD COLUMN loud text")
+        with pytest.raises(ScriptFailedError, match="loud is gone"):
+            run(scratch_database, script)
+        execute(scratch_database, "ALTER TABLE folders DROP COLUMN loud")
+        execute(scratch_database, f"ALTER TABLE folders ADD COLUMN {generated}")
+        run(scratch_database, script)
+        assert of_host(scratch_database) == was
+
     def test_names_the_later_cleanup_that_must_be_undone_first(self, database):
         made = tree(database, "A, A")
         first = clean(database, made)

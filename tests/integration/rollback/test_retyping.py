@@ -152,3 +152,73 @@ class TestTypeOfTheHost:
         execute(scratch_database, "ALTER TYPE mood ADD VALUE 'middling'")
         DatabaseCleanupService(using=scratch_database).rollback_cleanup(done.rollback_id)
         assert dump(scratch_database) == was
+
+
+def compute(database: str, table: str, column: str, expression: str) -> None:
+    """Add a column that the database computes."""
+    kept = "STORED" if is_postgresql(database) else "VIRTUAL"
+    execute(database, f"ALTER TABLE {table} ADD COLUMN {column} text GENERATED ALWAYS AS ({expression}) {kept}")
+
+
+def store(database: str, table: str, column: str) -> None:
+    """Make a plain column of one that the database computes."""
+    execute(database, f"ALTER TABLE {table} DROP COLUMN {column}")
+    execute(database, f"ALTER TABLE {table} ADD COLUMN {column} text")
+
+
+class TestComputedColumn:
+    def test_that_is_stored_now_is_refused_where_rows_return(self, scratch_database):
+        compute(scratch_database, ":folders", "loud", "upper(name)")
+        made = tree(scratch_database, "A, gone:A")
+        done = DatabaseCleanupService(using=scratch_database).consolidate_duplicate_folders(made.application)
+        store(scratch_database, ":folders", "loud")
+        assert "loud was computed by the database and is stored now" in refused(scratch_database, done.rollback_id)
+
+    def test_that_is_stored_now_is_refused_where_it_was_computed_from_what_moved(self, scratch_database, memo):
+        point = memo("'to ' || CAST(about AS text)")
+        store(scratch_database, "memo", "said")
+        assert "memo.said was computed by the database" in refused(scratch_database, point)
+
+    def test_that_is_stored_now_is_no_obstacle_where_it_was_computed_from_what_stayed(self, scratch_database, memo):
+        point = memo("upper(n)")
+        store(scratch_database, "memo", "said")
+        assert DatabaseCleanupService(using=scratch_database).rollback_cleanup(point).exact
+
+    def test_that_is_gone_is_no_obstacle(self, scratch_database, memo):
+        point = memo("'to ' || CAST(about AS text)")
+        execute(scratch_database, "ALTER TABLE memo DROP COLUMN said")
+        assert DatabaseCleanupService(using=scratch_database).rollback_cleanup(point).exact
+
+    @pytest.fixture
+    def memo(self, scratch_database):
+        """Return a function that merges a folder that a memo is about, and returns the point."""
+
+        def merge(expression: str):
+            key = _key(scratch_database)
+            execute(scratch_database, f"CREATE TABLE memo (id integer PRIMARY KEY, about {key}, n text)")
+            compute(scratch_database, "memo", "said", expression)
+            made = tree(scratch_database, "A, gone:A")
+            gone = raw(scratch_database, made["gone"])
+            execute(scratch_database, "INSERT INTO memo (id, about, n) VALUES (1, %s, 'x')", gone)
+            service = DatabaseCleanupService(using=scratch_database)
+            return service.consolidate_duplicate_folders(made.application).rollback_id
+
+        return merge
+
+
+class TestKey:
+    def test_that_no_longer_tells_rows_apart_is_refused(self, scratch_database):
+        key = _key(scratch_database)
+        execute(scratch_database, f"CREATE TABLE memo (id integer NOT NULL, about {key}, n text)")
+        execute(scratch_database, "CREATE UNIQUE INDEX memo_ids ON memo (id)")
+        made = tree(scratch_database, "A, gone:A")
+        execute(scratch_database, "INSERT INTO memo VALUES (1, %s, 'x')", raw(scratch_database, made["gone"]))
+        was = dump(scratch_database)
+        point = DatabaseCleanupService(using=scratch_database).consolidate_duplicate_folders(made.application)
+        execute(scratch_database, "DROP INDEX memo_ids")
+        execute(scratch_database, "INSERT INTO memo SELECT id, about, 'another' FROM memo")
+        assert "memo are recorded by id, and no unique key" in refused(scratch_database, point.rollback_id)
+        execute(scratch_database, "DELETE FROM memo WHERE n = 'another'")
+        execute(scratch_database, "CREATE UNIQUE INDEX memo_numbers ON memo (id)")
+        assert DatabaseCleanupService(using=scratch_database).rollback_cleanup(point.rollback_id).exact
+        assert dump(scratch_database) == was

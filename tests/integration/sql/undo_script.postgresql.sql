@@ -104,7 +104,8 @@ SELECT e.name, 'altered', NULL, format('column %I is gone, or is not of type %s 
        SELECT
          FROM pg_catalog.pg_attribute AS a
         WHERE a.attrelid = pg_catalog.to_regclass(e."table") AND a.attname = e."column" AND NOT a.attisdropped
-          AND pg_catalog.format_type(a.atttypid, a.atttypmod) = e.type)
+          AND pg_catalog.format_type(a.atttypid, a.atttypmod)
+              || CASE a.attgenerated WHEN '' THEN '' ELSE ', generated' END = e.type)
  LIMIT 1;
 
 -- What the cleanup journaled, by the thousand rows.

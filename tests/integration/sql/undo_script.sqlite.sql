@@ -45,7 +45,7 @@ SELECT column1 AS name, column2 AS what FROM (VALUES
     ('folders', 'application_id', 'char(32)'),
     ('folders', 'created_at', 'datetime'),
     ('folders', 'updated_at', 'datetime'))
- WHERE NOT EXISTS (SELECT 1 FROM pragma_table_info(column1) AS c WHERE c.name = column2 AND upper(c.type) = upper(column3))
+ WHERE NOT EXISTS (SELECT 1 FROM pragma_table_xinfo(column1) AS c WHERE c.name = column2 AND upper(c.type || CASE WHEN c.hidden IN (2, 3) THEN ', generated' ELSE '' END) = upper(column3))
 ) LIMIT 1;
 SELECT 'Conflict: ' || shown FROM cleanup_stop;
 UPDATE cleanup_stop SET number = number;
