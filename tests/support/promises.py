@@ -6,12 +6,14 @@ elsewhere; the undo is exact to the byte.
 
 from collections import Counter
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import pytest
 
 from cleanup.exceptions import PreflightFailed
 from cleanup.services import CleanupReport, DatabaseCleanupService
+from cleanup.services.results import RollbackResult
 from tests.support.trees import dump, fetch
 
 
@@ -23,8 +25,16 @@ class Kept:
     report: CleanupReport | None = None
 
 
-def keep(database: str, *, merged: Callable[[CleanupReport], None] = lambda report: None) -> Kept:
-    """Look, clean up, look again (``merged`` may, too), and undo it all."""
+def keep(
+    database: str,
+    *,
+    merged: Callable[[CleanupReport], None] = lambda report: None,
+    meanwhile: Callable[[CleanupReport], AbstractContextManager[None]] = lambda report: nullcontext(),
+) -> Kept:
+    """Look, clean up, look again (``merged`` may, too), and undo it all.
+
+    ``meanwhile`` lets something happen before the undo, and takes it back after it.
+    """
     service = DatabaseCleanupService(using=database)
     before = dump(database)
     try:
@@ -43,8 +53,11 @@ def keep(database: str, *, merged: Callable[[CleanupReport], None] = lambda repo
     assert places(database) == paths
     assert_merged(service, done)
     merged(done)
-    undone = service.rollback_cleanup(done.run_id)
+    with meanwhile(done):
+        foreseen = service.preview_rollback(done.run_id)
+        undone = service.rollback_cleanup(done.run_id)
     assert dump(database) == before
+    assert restored(foreseen) == restored(undone)
     assert undone.exact, undone
     return Kept(report=done)
 
@@ -63,6 +76,18 @@ def outcomes(report: CleanupReport) -> dict[str, tuple]:
         )
         for result in report.results
     }
+
+
+def restored(result: RollbackResult) -> tuple:
+    """Return what is told of an undo, by its preview and by itself alike."""
+    return (
+        result.folders_restored,
+        result.files_restored,
+        result.references_restored,
+        result.folders_moved_back,
+        result.conflicts,
+        result.exact,
+    )
 
 
 def lost(before: dict[str, list[str]], after: dict[str, list[str]], report: CleanupReport) -> dict[str, int]:

@@ -14,25 +14,32 @@ compared. Most add to ``base.sql``; ``tables = "own"`` begins with an empty data
       refuses   the applications that are left as they are, and the words that say why
       never     queries that return nothing after the merge: what would be wrong
       finds     what verification still has to say, beside missing guards
+      between   SQL: what people or a deploy do between the cleanup and its undo
+      keeps     the undo of 01 is refused, in these words, until that is taken back
+      back      SQL that takes it back, before an undo that was refused, else after it: then every row is as it was
 
 ``host`` in place of trials: another program's own models, written by ``inspectdb``, from the command line.
 """
 
 import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 from django.core.management import CommandError, call_command
 from django.core.management.base import SystemCheckError
 from django.db import connections
 
+from cleanup.exceptions import Refused
 from cleanup.services import CleanupReport, DatabaseCleanupService
 from tests.acceptance.recipes import test_recipes as recipes
 from tests.acceptance.recipes.recipe import Recipe
 from tests.support import databases, promises
-from tests.support.trees import fetch
+from tests.support.trees import dump, fetch
 
 HERE = Path(__file__).parent
 
@@ -51,6 +58,9 @@ class Trial:
     refuses: dict[str, list[str]] = field(default_factory=dict)
     never: tuple[str, ...] = ()
     finds: tuple[str, ...] = ()
+    between: str = ""
+    keeps: tuple[str, ...] = ()
+    back: str = ""
 
 
 def cases(part: str, vendor: str) -> list:
@@ -67,9 +77,9 @@ def cases(part: str, vendor: str) -> list:
     return found
 
 
-def carry_out(database: str, file: Path) -> None:
-    """Carry out a file of SQL, as psql or sqlite3 would; ``:key`` is the type of keys."""
-    script, postgresql = file.read_text(encoding="utf-8"), connections[database].vendor == "postgresql"
+def carry_out(database: str, script: str) -> None:
+    """Carry out SQL, as psql or sqlite3 would; ``:key`` is the type of keys."""
+    postgresql = connections[database].vendor == "postgresql"
     with connections[database].cursor() as cursor:
         run = cursor.execute if postgresql else cursor.executescript
         run(script.replace(":key", "uuid" if postgresql else "char(32)"))
@@ -87,8 +97,8 @@ def try_out(database: str, file: Path, tables: str, trial: Trial, settings: Any)
         setattr(settings, name, value)
     with databases.blank(database) if tables == "own" else databases.scratch_copy(database):
         if tables != "own":
-            carry_out(database, HERE / "base.sql")
-        carry_out(database, file)
+            carry_out(database, (HERE / "base.sql").read_text(encoding="utf-8"))
+        carry_out(database, file.read_text(encoding="utf-8"))
         if trial.adopts:
             with pytest.raises((CommandError, SystemCheckError), match=trial.adopts):
                 adopt(database)
@@ -102,13 +112,50 @@ def assert_kept(database: str, trial: Trial) -> None:
     report = DatabaseCleanupService(using=database).preflight()
     assert_said(trial.stops, report["problems"])
     assert_said(trial.warns, report["warnings"])
-    kept = promises.keep(database, merged=lambda done: assert_merged(database, trial, done))
+    kept = promises.keep(
+        database,
+        merged=lambda done: assert_merged(database, trial, done),
+        meanwhile=lambda done: meanwhile(database, trial, done),
+    )
     if trial.stops:
         assert kept.refusal is not None
         said = {problem.message for problem in kept.refusal.data["problems"]}
         assert said <= {problem["message"] for problem in report["problems"]}
     else:
         assert kept.refusal is None, kept.refusal
+
+
+@contextmanager
+def meanwhile(database: str, trial: Trial, done: CleanupReport) -> Iterator[None]:
+    """Let the step between happen, and take it back."""
+    if not trial.between:
+        yield
+        return
+    carry_out(database, trial.between)
+    if trial.keeps:
+        (point,) = (result.rollback_id for result in done.results if result.application_id[-2:] == "01")
+        assert_undo_refused(database, trial, point)
+        carry_out(database, trial.back)
+    yield
+    if not trial.keeps:
+        carry_out(database, trial.back)
+
+
+def assert_undo_refused(database: str, trial: Trial, point: UUID | None) -> None:
+    """Check that preview and undo say the same against it, and that nothing is changed."""
+    service, before = DatabaseCleanupService(using=database), dump(database)
+    with pytest.raises(Refused) as refused:
+        service.rollback_cleanup(point)
+    assert dump(database) == before
+    foreseen = ""
+    try:
+        conflicts = service.preview_rollback(point).conflicts
+    except Refused as error:
+        foreseen, conflicts = str(error), ()
+    assert foreseen in {"", str(refused.value)}
+    assert set(conflicts) == set(getattr(refused.value, "conflicts", ()))
+    named = [" ".join((one.code, one.table, one.key, one.column or one.constraint)) for one in conflicts]
+    assert_said(trial.keeps, [{"message": sentence} for sentence in (str(refused.value), *named)])
 
 
 def assert_said(words: tuple[str, ...], documents: list[dict]) -> None:
