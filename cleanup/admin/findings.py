@@ -14,8 +14,9 @@ from cleanup.admin import access, badges, wording
 from cleanup.admin.base import ReadOnlyAdmin, for_it
 from cleanup.admin.filters import worded
 from cleanup.backends.finding_kinds import CODES, KINDS
+from cleanup.folder_tables import folder_tables
 from cleanup.models import Finding, Verification
-from cleanup.services.repair.kinds import NAMES, REPAIRABLE
+from cleanup.services.repair.kinds import NAMES, repairable
 from cleanup.text_safety import safe
 
 
@@ -128,7 +129,7 @@ class FindingAdmin(ReadOnlyAdmin):
         """Return the address of what takes the problem away, and what it is called; empty if nothing does."""
         if found.code == NAMES:
             return self.url("names", admin.utils.quote(found.application_key)), _("Decide about these names")
-        if found.code in REPAIRABLE:
+        if found.code in repairable(folder_tables()):
             query = {"application": found.application_key} if found.application_key else {}
             return self.url("repair", found.code, **query), _("Preview and repair")
         if found.code not in MERGEABLE or not found.application_key:

@@ -631,6 +631,10 @@ _ADVICE: dict[str, tuple[Any, Any]] = {
         gettext_lazy("The folders have changed since you looked, so nothing was done."),
         gettext_lazy("Look at the new plan, then confirm it."),
     ),
+    "not_repairable": (
+        gettext_lazy("This kind of problem cannot be repaired in this database."),
+        gettext_lazy("Ask IT what helps."),
+    ),
     "already_rolled_back": (gettext_lazy("This was undone before."), gettext_lazy("There is nothing left to do.")),
     "expired": (
         gettext_lazy("The undo record has expired."),

@@ -8,12 +8,13 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from cleanup import conf
+from cleanup.folder_tables import folder_tables
 from cleanup.management.terminal import Rows, counted, say
 from cleanup.manual import reference_to
 from cleanup.models import NameGroup, Result
 from cleanup.phrases import as_time, with_reason
 from cleanup.services.merging.suggested_policies import setting_of as collision_setting
-from cleanup.services.repair.kinds import REPAIRABLE
+from cleanup.services.repair.kinds import repairable
 from cleanup.text_safety import safe
 
 if TYPE_CHECKING:
@@ -326,7 +327,7 @@ def show_verification(to: Console, verification: VerificationReport) -> None:
         _left_out(to, verification.findings_left_out)
         for code, hint in {found.code: found.hint for found in reversed(findings) if found.hint}.items():
             say(to, f"{code}: {safe(hint)}")
-        for code in sorted({found.code for found in findings}.intersection(REPAIRABLE)):
+        for code in sorted({found.code for found in findings}.intersection(repairable(folder_tables()))):
             say(to, f"See how it would be repaired with: manage.py database_cleanup --repair {code} --dry-run")
         to.print()
     for code, number in verification.counts.items():

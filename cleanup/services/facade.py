@@ -317,7 +317,8 @@ class DatabaseCleanupService(CleanupReads):
     def approve_names(self, application_id: Any, folder_id: Any, *, stays: bool = False, decided_by: str = "") -> JSON:
         """Let the group that a folder is in be merged by ``repair("names_alike")``.
 
-        The name that stays is that of the folder, or else the one that most rows use. Raises as ``name_groups``.
+        The name that stays is that of the folder, or else the one that most rows use. Raises NotRepairable, and as
+        ``name_groups``.
         """
         decided: dict[str, Any] = {"approve": True, "stays": stays, "decided_by": decided_by}
         return repairs.decide_names(

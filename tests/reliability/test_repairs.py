@@ -1,8 +1,8 @@
 """Forests with every kind of corruption: all is repaired that can be, and undone, nothing else is found or changed.
 
 Dozens of forests, each of applications of its own, stand in one database and are repaired together, for a repair costs
-what it costs to start one. CLEANUP_TEST_REPAIRS says how many forests there are, 5,000 before a release; each fifty have a
-seed of their own, and CLEANUP_TEST_REPAIRS_SEED is the first one.
+what it costs to start one. CLEANUP_TEST_REPAIRS says how many forests there are: 5,000 before a release. Each fifty
+have a seed of their own, of which CLEANUP_TEST_REPAIRS_SEED is the first.
 """
 
 import math

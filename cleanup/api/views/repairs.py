@@ -76,7 +76,7 @@ class NameGroups(Endpoint):
         {200: serializer_of(ProposedGroup)},
         body=input_serializers.NamesBody,
         parameters=[APPLICATION_ID],
-        codes=["not_found", "preflight"],
+        codes=["not_found", "not_repairable", "preflight"],
     )
     def post(self, request: Request, application_id: str) -> Response:
         """Approve a group, so that a repair of ``names_alike`` merges it, or dismiss it, so that it is no finding."""

@@ -16,7 +16,7 @@ from cleanup.services.background import clusters, dispatch
 from cleanup.services.merging.decisions import Inclusion
 from cleanup.services.operations.foreground import work_through
 from cleanup.services.repair import names, preview
-from cleanup.services.repair.kinds import BETWEEN_APPLICATIONS, refuse_unless_repairable
+from cleanup.services.repair.kinds import BETWEEN_APPLICATIONS, NAMES, refuse_unless_repairable
 from cleanup.services.repair.worklist import Worklist
 from cleanup.services.results import Progress, ProposedGroup, RepairReport
 from cleanup.services.runs import lifecycle, reports
@@ -106,7 +106,12 @@ def name_groups(*, using: str, application_id: Any) -> list[ProposedGroup]:
 def decide_names(
     *, using: str, application_id: Any, folder_id: Any, approve: bool, stays: bool, decided_by: str
 ) -> ProposedGroup:
-    """Approve or dismiss the group of names that a folder is in. Raises as ``name_groups``."""
+    """Approve or dismiss the group of names that a folder is in.
+
+    Raises NotRepairable if none can be merged, and as ``name_groups``.
+    """
+    if approve:
+        refuse_unless_repairable(NAMES, folder_tables())
     return names.decide(
         using=using,
         references=ready_references(using=using, probe="not"),

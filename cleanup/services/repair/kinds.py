@@ -21,6 +21,18 @@ NAMES = "names_alike"
 
 REPAIRABLE = (*IN_ITS_APPLICATION, *BETWEEN_APPLICATIONS, COMPUTED, LATE, NAMES)
 
+_TAKES_OWNERS = "A repair can only be made where every folder names its application; "
+_WHO_NAMES_NONE = {
+    Ownership.ROOT: 'with CLEANUP_APPLICATION_FROM = "root", only root folders do.',
+    Ownership.SHARED: 'with CLEANUP_SHARED_FOLDERS = "merge", some belong to none.',
+    Ownership.TREE: "without CLEANUP_APPLICATION_MODEL, there are no applications.",
+}
+
+
+def repairable(tables: FolderTables) -> tuple[str, ...]:
+    """Return the codes that can be repaired under the present settings."""
+    return REPAIRABLE if tables.ownership == Ownership.FOLDER else ()
+
 
 def refuse_unless_repairable(code: str, tables: FolderTables) -> None:
     """Raise NotRepairable, with what helps instead, and UsageError for what is no code."""
@@ -28,8 +40,5 @@ def refuse_unless_repairable(code: str, tables: FolderTables) -> None:
         raise UsageError(f"There is no finding {code!r}. Those that can be repaired are {', '.join(REPAIRABLE)}.")
     if code not in REPAIRABLE:
         raise NotRepairable(code_of_finding=code, remedy=BY_CODE[code].remedy)
-    if tables.ownership != Ownership.FOLDER:
-        raise NotRepairable(
-            code_of_finding=code,
-            remedy="It takes settings under which every folder names its application (CLEANUP_APPLICATION_FROM).",
-        )
+    if code not in repairable(tables):
+        raise NotRepairable(code_of_finding=code, remedy=_TAKES_OWNERS + _WHO_NAMES_NONE[tables.ownership])

@@ -70,6 +70,18 @@ def test_names_are_decided_by_a_person(boss, using):
     assert "names_alike" not in DatabaseCleanupService(using=using).verify_cleanup_integrity()["counts"]
 
 
+def test_where_only_root_folders_name_their_application_none_is_offered(boss, using, settings):
+    settings.CLEANUP_APPLICATION_FROM = "root"
+    made = tree(using, 'Loan/{" ", a:Docs, DOCS}')
+    DatabaseCleanupService(using=using).verify_cleanup_integrity()
+    found = text(boss.get(address("finding_changelist")))
+    assert ("Preview and repair" in found, "Ask IT" in found) == (False, True)
+    sentence = "This kind of problem cannot be repaired in this database. Ask IT what helps."
+    assert sentence in text(boss.get(address("repair", "blank_name"), follow=True))
+    decision = {"folder": made["a"], "decision": "approved"}
+    assert sentence in text(boss.post(address("names", made.application), decision, follow=True))
+
+
 @pytest.mark.only("sqlite")
 def test_whoever_may_only_look_repairs_and_decides_nothing(using, loan):
     viewer = person(Permission.VIEW)

@@ -34,6 +34,18 @@ def test_what_cannot_be_repaired_says_what_helps(caller):
     assert caller.post("repair/nonsense").status_code == 422
 
 
+def test_is_refused_where_only_root_folders_name_their_application(caller, database, settings):
+    settings.CLEANUP_APPLICATION_FROM = "root"
+    made = tree(database, "Loan/{a:Docs, DOCS}")
+    refusals = [
+        caller.post("repair/blank_name"),
+        caller.post("repair/blank_name?dry_run=true"),
+        caller.post(f"applications/{made.application}/names", {"folder_id": made["a"], "decision": "approved"}),
+    ]
+    assert [(one.status_code, one.json()["code"]) for one in refusals] == [(422, "not_repairable")] * 3
+    assert all("only root folders do" in one.json()["detail"] for one in refusals)
+
+
 def test_names_are_proposed_and_decided(caller, database):
     made = tree(database, "Loan/{a:Docs(1), b:DOCS}")
     (group,) = caller.get(f"applications/{made.application}/names").json()["results"]

@@ -57,7 +57,16 @@ class TestRepairCommand:
     def test_needs_folders_that_name_their_application(self, database, settings):
         settings.CLEANUP_APPLICATION_FROM = "root"
         done = run_command(database, "--repair", "missing_parent", "--no-input")
-        assert (done.status, "CLEANUP_APPLICATION_FROM" in done.sentence) == (2, True)
+        assert (done.status, 'with CLEANUP_APPLICATION_FROM = "root", only root folders do.' in done.sentence) == (
+            2,
+            True,
+        )
+
+    @pytest.mark.parametrize(("named_by", "offered"), [("folder", True), ("root", False)])
+    def test_is_offered_where_it_can_be_made(self, database, settings, named_by, offered):
+        settings.CLEANUP_APPLICATION_FROM = named_by
+        tree(database, 'Loan/" "')
+        assert ("--repair blank_name" in run_command(database, "--verify").out) == offered
 
 
 class TestNamesCommand:
