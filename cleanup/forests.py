@@ -17,6 +17,11 @@ T = TypeVar("T")
 #: What a column holds for no folder; in the column of parents, a root folder has it.
 NONE = -1
 
+#: In a hierarchy: what is the parent of folders, but not among them.
+_ABSENT = -2
+
+_UNSEEN, _DETACHED, _ATTACHED = range(3)
+
 
 class Group(NamedTuple):
     """Name the folders that become one folder.
@@ -57,6 +62,32 @@ class Forest:
         self.size = len(ages) - ages.count(NONE)
         """How many folders there are."""
 
+    @property
+    def live_roots(self) -> int:
+        """How many live folders are roots."""
+        return sum(name != NONE and parent == NONE for name, parent in zip(self.names, self.parents, strict=True))
+
+    def twins(self) -> Iterator[int]:
+        """Yield the live folders beside which there is one of the same name; of several, all but one."""
+        names, parents = self.names, self.parents
+        last, before, last_root = column(len(self.keys)), column(len(self.keys)), NONE
+        for folder, name in enumerate(names):
+            if name != NONE:
+                parent = parents[folder]
+                if parent == NONE:
+                    before[folder], last_root = last_root, folder
+                else:
+                    before[folder], last[parent] = last[parent], folder
+        last.append(last_root)
+        seen_in = column(max(names, default=NONE) + 1)
+        for parent, youngest in enumerate(last):
+            folder = youngest
+            while folder != NONE:
+                if seen_in[names[folder]] == parent:
+                    yield folder
+                seen_in[names[folder]] = parent
+                folder = before[folder]
+
     def by_age(self) -> Sequence[int]:
         """Return the numbers of the folders, the oldest first."""
         if isinstance(self.ages, range):
@@ -71,24 +102,41 @@ class Forest:
 class ForestMaker:
     """Takes in very many folders, one by one."""
 
-    def __init__(self, keys: PackedTexts) -> None:
+    def __init__(self, keys: Numbers) -> None:
         self._keys = keys
         self._names = PackedTexts()
         self._parents, self._named, self._ages = column(0), column(0), column(0)
+        self._size = 0
 
-    def add(self, key: str, parent: str | None, name: str, age: int, *, live: bool) -> None:
-        """Add a folder; the ages of all begin with 0, without a gap. Raises ValueError for a key that was there."""
+    def add(self, key: str, parent: str | None, name: str, age: int | None = None, *, live: bool = True) -> None:
+        """Add a folder; the ages of all begin with 0, without a gap, or it is younger than the others so far.
+
+        Raises ValueError for a key that was there.
+        """
         number = self._keys.number(key)
         above = NONE if parent is None else self._keys.number(parent)
-        new = len(self._keys) - len(self._ages)
-        if new:
-            for one in (self._parents, self._named, self._ages):
-                one.extend(repeat(NONE, new))
+        self._grow()
         if self._ages[number] != NONE:
             raise ValueError("a folder key appears twice")
-        self._parents[number], self._ages[number] = above, age
+        self._parents[number], self._ages[number] = above, self._size if age is None else age
+        self._size += 1
         if live:
             self._named[number] = self._names.number(name)
+
+    def __contains__(self, key: str) -> bool:
+        number = self._keys.find(key)
+        return number != UNKNOWN and self._ages[number] != NONE
+
+    def move(self, key: str, parent: str | None) -> None:
+        """Let a folder that was added have another parent."""
+        above = NONE if parent is None else self._keys.number(parent)
+        self._grow()
+        self._parents[self._keys.find(key)] = above
+
+    def _grow(self) -> None:
+        if new := len(self._keys) - len(self._ages):
+            for one in (self._parents, self._named, self._ages):
+                one.extend(repeat(NONE, new))
 
     def forest(self) -> Forest:
         """Return the forest; to know which names are the same, their numbers are enough."""
@@ -98,6 +146,42 @@ class ForestMaker:
 def column(size: int) -> "array[int]":
     """Return a column that holds nothing yet."""
     return array("i", [NONE]) * size
+
+
+class Hierarchy:
+    """The folders of one application with their parents, to find those that no root leads to."""
+
+    __slots__ = ("_keys", "_parents")
+
+    def __init__(self, keys: Numbers) -> None:
+        """Take in the numbers of no keys yet."""
+        self._keys = keys
+        self._parents = column(0)
+
+    def add(self, key: str, parent: str | None) -> None:
+        """Add a folder."""
+        number = self._keys.number(key)
+        above = NONE if parent is None else self._keys.number(parent)
+        if new := len(self._keys) - len(self._parents):
+            self._parents.extend(repeat(_ABSENT, new))
+        self._parents[number] = above
+
+    def detached(self) -> Iterator[str]:
+        """Yield the folders below a parent that is not among them, and those in or below a cycle."""
+        parents = self._parents
+        states = bytearray(len(parents))
+        for start in range(len(parents)):
+            folder, path = start, []
+            while folder >= 0 and states[folder] == _UNSEEN:
+                states[folder] = _DETACHED  # unless the way leads to a root; a cycle leads back to here
+                path.append(folder)
+                folder = parents[folder]
+            if folder == NONE or (folder >= 0 and states[folder] == _ATTACHED):
+                for passed in path:
+                    states[passed] = _ATTACHED
+        for folder, parent in enumerate(parents):
+            if states[folder] == _DETACHED and parent != _ABSENT:
+                yield self._keys[folder]
 
 
 class Fates:
@@ -302,3 +386,32 @@ class Removed(Mapping[str, str]):
         if folder == UNKNOWN or self._fates.into[folder] == NONE:
             raise KeyError(key)
         return self._fates.keys[self._fates.into[folder]]
+
+
+class Survivors(Mapping[str, str]):
+    """The same, taken in one by one: a folder that is given twice has the survivor that it was given last."""
+
+    __slots__ = ("_into", "_keys")
+
+    def __init__(self, keys: Numbers) -> None:
+        """Take in the numbers of no keys yet."""
+        self._keys = keys
+        self._into = column(0)
+
+    def add(self, folder: str, survivor: str) -> None:
+        """Add a removed folder with the one that stays."""
+        number, into = self._keys.number(folder), self._keys.number(survivor)
+        self._into.extend(repeat(NONE, len(self._keys) - len(self._into)))
+        self._into[number] = into
+
+    def __len__(self) -> int:
+        return len(self._into) - self._into.count(NONE)
+
+    def __iter__(self) -> Iterator[str]:
+        return (self._keys[folder] for folder, into in enumerate(self._into) if into != NONE)
+
+    def __getitem__(self, key: str) -> str:
+        folder = self._keys.find(key)
+        if folder == UNKNOWN or self._into[folder] == NONE:
+            raise KeyError(key)
+        return self._keys[self._into[folder]]

@@ -59,6 +59,9 @@ FORMAT_OF_MERGES = 3
 
 STRUCTURE_STEP = 0
 
+#: Snapshot rows read together, each of which describes a thousand rows at most.
+_PAGE = 20
+
 
 @dataclass(frozen=True, slots=True)
 class Step:
@@ -517,7 +520,7 @@ class Reader:
         (key,) = self.schema.key(label)
         rows = self._rows.filter(point__in=points, table=self.schema.written_as(label))
         rows = rows.order_by("step", "pk")
-        for row in rows.iterator(chunk_size=500):
+        for row in rows.iterator(chunk_size=_PAGE):
             if row.kind == SnapshotRow.Kind.REMOVED:
                 removed += [dict(zip(columns, image, strict=True)) for image in json.loads(row.images or "[]")]
             elif row.kind == SnapshotRow.Kind.MOVED:
@@ -526,6 +529,20 @@ class Reader:
                         for cell in keys[key]:
                             moved.setdefault(cell, olds[column])  # of several moves, the first
         return moved, removed
+
+    def wrote(self, *, points: Sequence[int], label: str) -> bool:
+        """Return whether rows of a table were changed."""
+        rows = self._rows.filter(point__in=points, table=self.schema.written_as(label))
+        return rows.exclude(kind=SnapshotRow.Kind.STRUCTURE).exists()
+
+    def moved(self, *, points: Sequence[int], label: str, column: str) -> Iterator[tuple[Cell, Cell]]:
+        """Yield key and old value of a column for each move in a table with a single-column key, the latest first."""
+        (key,) = self.schema.key(label)
+        rows = self._rows.filter(point__in=points, kind=SnapshotRow.Kind.MOVED, table=self.schema.written_as(label))
+        for row in rows.order_by("-step", "-pk").iterator(chunk_size=_PAGE):
+            for olds, keys in self.changes(row):
+                if column in olds:
+                    yield from ((cell, olds[column]) for cell in keys[key])
 
     def changes(self, row: SnapshotRow) -> Iterator[tuple[dict[str, Cell], dict[str, list[Cell]]]]:
         """Yield the changes of a snapshot row, of either format: old cells by column, key cells by key column."""
@@ -557,7 +574,7 @@ class Reader:
         """Yield point and key of the root folders that were nested."""
         rows = self._rows.filter(point__in=points, step=self.schema.nesting)
         rows = rows.filter(table=self.schema.written_as(label))
-        for row in rows.iterator(chunk_size=500):
+        for row in rows.iterator(chunk_size=_PAGE):
             for key in self.row_keys(row):
                 yield row.point_id, key
 
@@ -570,7 +587,7 @@ class Reader:
         columns = self.schema.columns(label)
         rows = self._rows.filter(point__in=points, kind=SnapshotRow.Kind.REMOVED)
         rows = rows.filter(table=self.schema.written_as(label))
-        for images in rows.values_list("images", flat=True).iterator(chunk_size=500):
+        for images in rows.values_list("images", flat=True).iterator(chunk_size=_PAGE):
             for image in json.loads(images or "[]"):
                 yield dict(zip(columns, image, strict=True))
 
@@ -579,6 +596,6 @@ class Reader:
         rows = self._rows.filter(point__in=points, table=label, step=step).order_by("pk")
         return [
             JournaledRow(row.pk, row.point_id, key)
-            for row in rows.iterator(chunk_size=100)
+            for row in rows.iterator(chunk_size=_PAGE)
             for key in self.row_keys(row)
         ]

@@ -1,15 +1,19 @@
 """Number texts: fast, or in little memory if there are very many. Pure.
 
 A million keys, each a `str` in a `dict`, take two hundred megabytes; packed, a UUID takes 16 bytes and another text its
-UTF-8, and each some twelve bytes more to be found.
+UTF-8 and four bytes, and each some eight bytes more to be found.
 """
 
+import sys
 from array import array
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 #: The number of a text that is not there.
 UNKNOWN = -1
+
+#: Texts that take a few MB however they are held.
+MANY = 20_000
 
 
 class Numbers(Protocol):
@@ -55,6 +59,35 @@ class Texts:
         return self._numbers.get(text, UNKNOWN)
 
 
+class GrowingTexts:
+    """Texts that are found fast, and are packed as soon as there are very many."""
+
+    __slots__ = ("_packed", "_texts")
+
+    def __init__(self, packed: "PackedTexts") -> None:
+        self._packed = packed
+        self._texts: Numbers = Texts()
+
+    def __len__(self) -> int:
+        return len(self._texts)
+
+    def __getitem__(self, number: int) -> str:
+        return self._texts[number]
+
+    def number(self, text: str) -> int:
+        """Return the number of a text, which is a new one if it was not there."""
+        number = self._texts.number(text)
+        if number == MANY and not len(self._packed):
+            for place in range(len(self._texts)):
+                self._packed.number(self._texts[place])
+            self._texts = self._packed
+        return number
+
+    def find(self, text: str) -> int:
+        """Return the number of a text, or UNKNOWN."""
+        return self._texts.find(text)
+
+
 def packed_uuid(text: str) -> bytes:
     """Return a UUID in its usual spelling in 16 bytes."""
     return bytes.fromhex(text.replace("-", ""))
@@ -80,22 +113,28 @@ class PackedTexts:
     """The same for very many: the texts stand one after the other, and are found by their hashes.
 
     ``slots`` is a hash table with open addressing: it holds numbers, beginning with 1, at the place of the text's hash
-    or, if that is taken, at one of the next.
+    or, if that is taken, at one of the next. ``width``: the bytes that each text takes, if that is the same for all.
     """
 
-    __slots__ = ("_content", "_ends", "_pack", "_slots", "_spell")
+    __slots__ = ("_content", "_ends", "_growing_ends", "_pack", "_size", "_slots", "_spell")
 
     def __init__(
-        self, pack: Callable[[str], bytes] = packed_text, spell: Callable[[bytes], str] = spelled_text
+        self,
+        pack: Callable[[str], bytes] = packed_text,
+        spell: Callable[[bytes], str] = spelled_text,
+        *,
+        width: int | None = None,
     ) -> None:
         self._pack = pack
         self._spell = spell
         self._content = bytearray()
-        self._ends = array("I", [0])
+        self._growing_ends = array("I", [0]) if width is None else None
+        self._ends: Sequence[int] = self._growing_ends or range(0, sys.maxsize, width or 1)
         self._slots = array("I", [0]) * 1024
+        self._size = 0
 
     def __len__(self) -> int:
-        return len(self._ends) - 1
+        return self._size
 
     def __getitem__(self, number: int) -> str:
         return self._spell(self._packed(number))
@@ -107,8 +146,9 @@ class PackedTexts:
         if held := self._slots[slot]:
             return held - 1
         self._content += packed
-        self._ends.append(len(self._content))
-        self._slots[slot] = number = len(self._ends) - 1
+        if self._growing_ends is not None:
+            self._growing_ends.append(len(self._content))
+        self._size = self._slots[slot] = number = self._size + 1
         if 3 * number > 2 * len(self._slots):
             self._enlarge()
         return number - 1

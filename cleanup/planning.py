@@ -172,30 +172,17 @@ def _forest(rows: Iterable[FolderRow]) -> Forest:
     )
 
 
-def detached(parents: Iterable[tuple[str, str | None]]) -> set[str]:
-    """Return the folders that no root leads to; `parents` are the folders of one application with their parents."""
-    children: dict[str | None, list[str]] = {}
-    left = set()
-    for key, parent in parents:
-        children.setdefault(parent, []).append(key)
-        left.add(key)
-    reached = children.get(None, [])
-    for key in reached:  # grows as it is walked
-        reached += children.get(key, ())
-    return left.difference(reached)
-
-
 class _Walk:
     """Go down from the roots, level by level, and collect what merges and what moves; see Note [Numbers]."""
 
     def __init__(self, forest: Forest) -> None:
         self.forest = forest
-        self.fates = Fates(forest)
         self.oldest_root = NONE
         self.oldest_child = column(len(forest.keys))
         self.next_oldest = column(len(forest.keys))
         """The next one of the same parent."""
         self._list_children()
+        self.fates = Fates(forest)
         self.first_named = column(max(forest.names, default=NONE) + 1)
         """By the number of a name, the folder of that name that was last seen first in its parent."""
         self.top = NONE

@@ -7,7 +7,7 @@ receiver is logged, and affects neither the cleanup nor other receivers.
 
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -63,4 +63,6 @@ def _send(
 ) -> None:
     with within(using=using):
         for event in events:
-            signal.send_robust(sender, using=using, **asdict(event))  # logs what receivers raise
+            # Not ``asdict``, which would copy what was removed. Logs what receivers raise.
+            values = {field.name: getattr(event, field.name) for field in fields(event)}
+            signal.send_robust(sender, using=using, **values)

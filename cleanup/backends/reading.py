@@ -16,7 +16,7 @@ from cleanup.backends.session import Room
 from cleanup.backends.tree_columns import ClosureTable
 from cleanup.folder_tables import FileTable, FolderTables, KeyColumn, Ownership
 from cleanup.forests import Forest, ForestMaker
-from cleanup.packing import PackedTexts
+from cleanup.packing import GrowingTexts, Numbers, PackedTexts
 from cleanup.planning import FolderRow
 
 
@@ -62,6 +62,10 @@ class Reading(Room, ABC):
         return {self._spelling(tables.application_key, key): count for key, count in counted}
 
     @abstractmethod
+    def lock_folders(self, tables: FolderTables, keys: Sequence[str]) -> None:
+        """Lock the folders of applications in key order."""
+
+    @abstractmethod
     def read_parents(
         self, tables: FolderTables, keys: Sequence[str], *, lock: bool, many: bool = False
     ) -> Iterator[tuple[str, str, str | None]]:
@@ -91,10 +95,24 @@ class Reading(Room, ABC):
     def read_forests(self, tables: FolderTables, keys: Sequence[str], *, lock: bool) -> Iterator[tuple[str, Forest]]:
         """Yield applications with their folders as ``read_folders`` does, packed: there may be a million."""
         for application, rows in self._read_each(tables, keys, lock=lock, columns=(), near=None, many=True):
-            maker = ForestMaker(self._packed_keys(tables))
-            for row in rows:
-                maker.add(row.key, row.parent, row.name, row.age - 1, live=row.live)
-            yield application, maker.forest()
+            yield application, self._taken_in(rows, self._packed_keys(tables)).forest()
+
+    def forest_maker(self, tables: FolderTables, application: str) -> ForestMaker:
+        """Return a maker that has taken in the folders of an application, few or a million, and takes in others."""
+        for owner, rows in self._read_each(tables, [application], lock=False, columns=(), near=None, many=True):
+            if owner == application:
+                return self._taken_in(rows, self.numbers(tables))
+        return ForestMaker(self.numbers(tables))
+
+    def _taken_in(self, rows: Iterator[FolderRow], keys: Numbers) -> ForestMaker:
+        maker = ForestMaker(keys)
+        for row in rows:
+            maker.add(row.key, row.parent, row.name, row.age - 1, live=row.live)
+        return maker
+
+    def numbers(self, tables: FolderTables) -> GrowingTexts:
+        """Return numbers for keys of folders, few or very many."""
+        return GrowingTexts(self._packed_keys(tables))
 
     def _packed_keys(self, tables: FolderTables) -> PackedTexts:  # others depend on it
         return PackedTexts()

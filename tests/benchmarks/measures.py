@@ -81,11 +81,17 @@ def clean_up(stage: Stage, database: str, *options: str, workers: int = 1, **var
 
 def roll_back(stage: Stage, database: str, **variables: str) -> Child:
     """Undo the latest cleanup, with these variables in the environment."""
+    run = latest_cleanup(stage, database)
+    command = [sys.executable, "manage.py", "database_cleanup", "--rollback", run, "--no-input", "--json"]
+    return stage.child(command, database=database, **variables)
+
+
+def latest_cleanup(stage: Stage, database: str) -> str:
+    """Return the id of the latest cleanup run."""
     with stage.connect(database) as connection:
         query = "SELECT id::text FROM cleanup_run WHERE kind = 'cleanup' ORDER BY created_at DESC LIMIT 1"
         ((run,),) = connection.execute(query).fetchall()
-    command = [sys.executable, "manage.py", "database_cleanup", "--rollback", run, "--no-input", "--json"]
-    return stage.child(command, database=database, **variables)
+    return str(run)
 
 
 def _bare(stage: Stage, database: str, statements: tuple[str, ...]) -> float:

@@ -20,7 +20,7 @@ import psycopg
 
 from tests.benchmarks import dataset
 from tests.benchmarks.__main__ import processor
-from tests.benchmarks.measures import clean_up, roll_back
+from tests.benchmarks.measures import clean_up, latest_cleanup, roll_back
 from tests.benchmarks.server import TABLES, Child, Stage
 
 #: Times the cost of a folder of many small trees, and MB of memory.
@@ -73,7 +73,7 @@ def fill(connection: psycopg.Connection, folders: int, *, one: bool) -> None:
 
 
 def measure(stage: Stage, folders: int, *, one: bool) -> Measured:
-    """Fill, look, clean up and undo."""
+    """Fill, look, clean up, verify and undo."""
     trees = "one tree" if one else "many trees"
     costs, seconds, peaks = {}, {}, {}
 
@@ -92,8 +92,12 @@ def measure(stage: Stage, folders: int, *, one: bool) -> Measured:
             fill(connection, folders, one=one)
             ((number,),) = connection.execute("SELECT count(*) FROM folders").fetchall()
         before = stage.checksum_of(database)
-        look = [sys.executable, "manage.py", "database_cleanup", "--dry-run", "--include-large", "--json"]
-        announced = noted("dry run", lambda: stage.child(look, database=database, **SETTINGS))
+
+        def command(*options: str) -> Child:
+            line = [sys.executable, "manage.py", "database_cleanup", *options]
+            return stage.child(line, database=database, **SETTINGS)
+
+        announced = noted("dry run", lambda: command("--dry-run", "--include-large", "--json"))
         done = noted("cleanup", lambda: clean_up(stage, database, "--include-large", **SETTINGS))
         reports = [json.loads(child.output) for child in (announced, done)]
         totals = [
@@ -102,6 +106,12 @@ def measure(stage: Stage, folders: int, *, one: bool) -> Measured:
         ]
         if totals[0] != totals[1] or not totals[0][0]:
             raise AssertionError(f"{totals[0]} announced, {totals[1]} done")
+        run = latest_cleanup(stage, database)
+        noted("verification", lambda: command("--verify", "--json"))
+        noted("preview of the rollback", lambda: command("--rollback", run, "--preview", "--json"))
+        noted(
+            "export of the undo", lambda: command("--export-undo", run, "--output", f"{stage.data_directory}/undo.sql")
+        )
         noted("rollback", lambda: roll_back(stage, database, **SETTINGS))
         if stage.checksum_of(database) != before:
             raise AssertionError("the rollback did not restore what was there")

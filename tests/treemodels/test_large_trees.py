@@ -1,13 +1,18 @@
 """A tree that is too large to be held whole is read packed and merged in parts, and comes out as any other."""
 
+import json
 import random
+import tracemalloc
+from uuid import UUID
 
 import pytest
 
-from cleanup.models import Result
+from cleanup import packing
+from cleanup.exceptions import RollbackConflict
+from cleanup.models import Result, SnapshotRow
 from cleanup.services import DatabaseCleanupService
 from cleanup.services.merging import apply, examine, targets
-from tests.support.trees import dump, unchecked
+from tests.support.trees import change, dump, unchecked
 from tests.treemodels.models import Appearance, Desk, Entry, Item, Placement, Topic
 
 
@@ -115,3 +120,53 @@ def topics_that_merge(database: str) -> list[Topic]:
     """Return two topics that become one: the first roots of one name."""
     roots = list(Topic.objects.using(database).filter(above=None).order_by("pk"))
     return next([one, other] for one in roots for other in roots if one.pk < other.pk and one.heading == other.heading)
+
+
+class TestUndoingALargeTree:
+    def test_with_a_conflict_in_the_last_part_changes_nothing(self, database):
+        before, point = merged(database)
+        last = SnapshotRow.objects.using(database).filter(kind="moved", table__endswith="entry").latest("pk")
+        entry = Entry.objects.using(database).get(pk=json.loads(last.changes)[-1]["keys"][0][-1].removeprefix("i:"))
+        left = entry.topic_id
+        change(database, Entry, entry.pk, topic=None)
+        changed = dump(database)
+
+        with pytest.raises(RollbackConflict) as refusal:
+            service(database).rollback_cleanup(point)
+        assert [conflict.key for conflict in refusal.value.conflicts] == [str(entry.pk)]
+        assert dump(database) == changed
+
+        change(database, Entry, entry.pk, topic=left)
+        service(database).rollback_cleanup(point)
+        assert dump(database) == before
+
+    def test_holds_no_object_for_each_folder(self, database, monkeypatch):
+        monkeypatch.setattr(packing, "MANY", 100)
+        monkeypatch.setattr(targets, "MOST_REMOVED", 2_000)
+        _, point = merged(database)
+        service(database).preview_rollback(point)  # whatever is made once has been made
+
+        tracemalloc.start()
+        try:
+            service(database).rollback_cleanup(point)
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert peak < 150 * Topic.objects.using(database).count()
+
+
+def merged(database: str) -> tuple[dict[str, list[str]], UUID]:
+    """Merge two roots with more folders of the same names than one part takes; return what was there, and the point."""
+    number = targets.MOST_REMOVED + 100
+    desk = Desk.objects.using(database).create()
+    roots = [Topic(pk=root, desk=desk, heading="root") for root in (1, 2)]
+    twins = [
+        Topic(pk=root.pk * 100_000 + n, desk=desk, heading=f"t{n}", above=root) for root in roots for n in range(number)
+    ]
+    inside = [Topic(pk=300_000 + n, desk=desk, heading="in", above_id=200_000 + n) for n in range(0, number, 10)]
+    Topic.objects.using(database).bulk_create([*roots, *twins, *inside])
+    Entry.objects.using(database).bulk_create(Entry(title="e", topic_id=200_000 + n) for n in range(0, number, 2))
+    before = dump(database)
+    (result,) = service(database).cleanup_all_duplicate_folders(all_results=True, include_large=True).results
+    assert (result.status, result.folders_removed) == (Result.Status.COMPLETED, number + 1)
+    return before, result.rollback_id

@@ -4,16 +4,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cleanup.packing import UNKNOWN, Numbers, PackedTexts, Texts, packed_uuid, spelled_uuid
+from cleanup import packing
+from cleanup.packing import UNKNOWN, GrowingTexts, Numbers, PackedTexts, Texts, packed_uuid, spelled_uuid
 
 unhurried = settings(deadline=None)
 
 ANY_TEXT = st.text(st.characters(exclude_categories=()), max_size=5)
 
 
-@pytest.fixture(params=[Texts, PackedTexts])
-def texts(request) -> Numbers:
-    return request.param()
+@pytest.fixture(params=["fast", "packed", "growing"])
+def texts(request, monkeypatch) -> Numbers:
+    monkeypatch.setattr(packing, "MANY", 2)
+    return {"fast": Texts, "packed": PackedTexts, "growing": lambda: GrowingTexts(PackedTexts())}[request.param]()
 
 
 class TestTexts:
@@ -43,8 +45,31 @@ class TestTexts:
         assert [packed[number] for number in range(len(packed))] == list(dict.fromkeys(several))
 
 
+class TestGrowingTexts:
+    def test_are_packed_once_there_are_many(self, monkeypatch) -> None:
+        monkeypatch.setattr(packing, "MANY", 2)
+        packed = PackedTexts()
+        texts = GrowingTexts(packed)
+        texts.number("a")
+        texts.number("b")
+        assert len(packed) == 0
+
+        texts.number("c")
+        assert [packed[number] for number in range(len(packed))] == ["a", "b", "c"]
+
+
 class TestPackedUuids:
     @given(st.uuids())
     def test_take_sixteen_bytes_and_keep_their_spelling(self, key: uuid.UUID) -> None:
         assert packed_uuid(str(key)) == key.bytes
         assert spelled_uuid(key.bytes) == str(key)
+
+    @unhurried
+    @given(st.lists(st.uuids()))
+    def test_need_no_ends(self, keys: list[uuid.UUID]) -> None:
+        texts = [*map(str, keys), *map(str, keys)]
+        packed = PackedTexts(packed_uuid, spelled_uuid, width=16)
+
+        assert list(map(packed.number, texts)) == list(map(Texts().number, texts))
+        assert [packed[number] for number in range(len(packed))] == list(dict.fromkeys(texts))
+        assert [packed.find(text) for text in texts] == list(map(packed.number, texts))

@@ -1,15 +1,16 @@
 import copy
 import pickle
 import random
+from collections.abc import Iterable
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cleanup import planning
-from cleanup.forests import Forest, ForestMaker, Group, Move
-from cleanup.packing import PackedTexts
-from cleanup.planning import FolderRow, Plan, detached, plan_merge
+from cleanup.forests import Forest, ForestMaker, Group, Hierarchy, Move, Survivors
+from cleanup.packing import PackedTexts, Texts
+from cleanup.planning import FolderRow, Plan, plan_merge
 from cleanup.policies import DifferentRootsPolicy
 from tests.support.forests import apply_plan, forests, merge_by_model, random_forest
 
@@ -417,6 +418,32 @@ class TestDetachedFolders:
     def test_are_found_in_any_order(self):
         assert detached([("c", "b"), ("b", "a"), ("a", None)]) == set()
 
+    def test_are_found_ten_thousand_levels_down(self):
+        chain = [(str(level), str(level - 1) if level else None) for level in range(10_000)]
+
+        assert detached(reversed(chain)) == set()
+        assert len(detached(chain[1:])) == 9_999
+
+    @unhurried
+    @given(st.dictionaries(st.integers(0, 9), st.none() | st.integers(0, 11)))
+    def test_are_those_from_which_one_cannot_climb_to_a_root(self, parents: dict[int, int | None]) -> None:
+        expected = set()
+        for folder in parents:
+            above: int | None = folder
+            for _ in range(len(parents)):
+                above = parents.get(above) if above in parents else above
+            if above is not None:
+                expected.add(str(folder))
+
+        assert detached((str(folder), None if up is None else str(up)) for folder, up in parents.items()) == expected
+
+
+def detached(parents: Iterable[tuple[str, str | None]]) -> set[str]:
+    hierarchy = Hierarchy(Texts())
+    for folder, parent in parents:
+        hierarchy.add(folder, parent)
+    return set(hierarchy.detached())
+
 
 class TestADigest:
     def test_stays_the_same_from_release_to_release(self) -> None:
@@ -561,3 +588,36 @@ class TestWhatStays:
         assert not staying.tick_off("a", "r2")
         assert not staying.tick_off("b", "r1")
         assert not staying
+
+
+class TestSurvivors:
+    def test_are_a_mapping(self) -> None:
+        survivors = Survivors(Texts())
+        for removed, stays in (("a", "s"), ("b", "s"), ("c", "a")):
+            survivors.add(removed, stays)
+
+        assert survivors == {"a": "s", "b": "s", "c": "a"}
+        assert (len(survivors), "s" in survivors, "x" in survivors) == (3, False, False)
+
+
+class TestTwins:
+    """Asked before a rollback: what a guard would forbid."""
+
+    def test_are_live_folders_of_one_name_in_one_parent(self) -> None:
+        maker = ForestMaker(Texts())
+        for row in rows_of("r - R", "s - S", "a r A", "b r A", "c s A", "~d s A", "e r A"):
+            maker.add(row.key, row.parent, row.name, live=row.live)
+        forest = maker.forest()
+
+        assert len([forest.keys[folder] for folder in forest.twins()]) == 2
+        assert forest.live_roots == 2
+
+    def test_may_be_roots_and_come_about_by_moves(self) -> None:
+        maker = ForestMaker(Texts())
+        for row in rows_of("r - R", "a r R"):
+            maker.add(row.key, row.parent, row.name)
+        assert not list(maker.forest().twins())
+
+        maker.move("a", None)
+        assert len(list(maker.forest().twins())) == 1
+        assert ("a" in maker, "R" in maker) == (True, False)

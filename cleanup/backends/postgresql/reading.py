@@ -60,6 +60,15 @@ class Reading(reading.Reading):
         self.session.note_lock()
         return found
 
+    def lock_folders(self, tables: FolderTables, keys: Sequence[str]) -> None:
+        self.limit_lock_wait()
+        self.fetch(
+            block(
+                "SELECT count(*) FROM (\n{owned}\n) AS locked",  # there may be a million, and none is needed here
+                owned=self.sql(tables).owned_and_locked(keys, lock="FOR UPDATE"),
+            )
+        )
+
     def read_parents(
         self, tables: FolderTables, keys: Sequence[str], *, lock: bool, many: bool = False
     ) -> Iterator[tuple[str, str, str | None]]:
@@ -69,7 +78,7 @@ class Reading(reading.Reading):
 
     def _packed_keys(self, tables: FolderTables) -> PackedTexts:
         # A UUID has one spelling here.
-        return PackedTexts(packed_uuid, spelled_uuid) if tables.folder_key.is_uuid else PackedTexts()
+        return PackedTexts(packed_uuid, spelled_uuid, width=16) if tables.folder_key.is_uuid else PackedTexts()
 
     def _read_each(
         self,

@@ -31,6 +31,9 @@ class Reading(reading.Reading):
     def lock_applications(self, tables: FolderTables, keys: Sequence[str]) -> set[str]:
         return self._lock_each(tables, keys)
 
+    def lock_folders(self, tables: FolderTables, keys: Sequence[str]) -> None:
+        pass  # there is one writer
+
     def read_parents(
         self, tables: FolderTables, keys: Sequence[str], *, lock: bool, many: bool = False
     ) -> Iterator[tuple[str, str, str | None]]:

@@ -70,7 +70,7 @@ class LateDecider(Decider):
     def decide(self, waiting: Mapping[str, RepairDecision], applications: set[str], *, lock: bool) -> None:
         """Decide where the rows of applications go."""
         if lock:
-            list(self.backend.reading.read_parents(self.tables, sorted(applications), lock=True))
+            self.backend.reading.lock_folders(self.tables, sorted(applications))
         rows = list(self._removed().filter(point__application_key__in=waiting).order_by("pk"))
         removals = self._settled(rows)
         counts: dict[int, Counter[str]] = {}

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from cleanup.backends import Database
 from cleanup.backends.pinning import unpinned
+from cleanup.forests import Survivors
 from cleanup.models import Hold, RemovedFolder, Result, RollbackPoint, Run
 from cleanup.services.rollback.outcome import PointOutcome
 from cleanup.services.rollback.tables import CurrentTables
@@ -38,7 +39,7 @@ def close(
         status=Result.Status.ROLLED_BACK
     )
     send_after_commit(
-        merge_undone, _undone(points, using=using), sender=tables.mapped.folder, using=using, within=unpinned
+        merge_undone, _undone(points, tables=tables), sender=tables.mapped.folder, using=using, within=unpinned
     )
     if hold:
         Hold.objects.using(using).bulk_create(
@@ -71,11 +72,11 @@ def _store(points: Sequence[RollbackPoint], backend: Database) -> None:
     )
 
 
-def _undone(points: Sequence[RollbackPoint], *, using: str) -> Iterator[Event]:
-    removed: defaultdict[int, dict[str, str]] = defaultdict(dict)
-    rows = RemovedFolder.objects.using(using).filter(point__in=[point.id for point in points])
-    for point_id, folder, survivor in rows.values_list("point_id", "folder_key", "survivor_key"):
-        removed[point_id][folder] = survivor
+def _undone(points: Sequence[RollbackPoint], *, tables: CurrentTables) -> Iterator[Event]:
+    removed: defaultdict[int, Survivors] = defaultdict(lambda: Survivors(tables.backend.reading.numbers(tables.mapped)))
+    rows = RemovedFolder.objects.using(tables.using).filter(point__in=[point.id for point in points])
+    for point_id, folder, survivor in rows.values_list("point_id", "folder_key", "survivor_key").iterator():
+        removed[point_id].add(folder, survivor)
     for point in points:
         # A point taken by hand has removed nothing, and a repair rarely does.
         if point.kind == RollbackPoint.Kind.CLEANUP or removed[point.id]:

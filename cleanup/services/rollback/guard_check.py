@@ -3,29 +3,20 @@
 Reads only: the folders as they are, and the journal. The catalogue determines whether a guard is in force.
 """
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 
 from cleanup import journal
 from cleanup.backends import Database
-from cleanup.backends.changes import Cell
+from cleanup.backends.changes import NO_NAME, Cell
 from cleanup.backends.guards import InstalledGuard
 from cleanup.backends.query import pasteable, quoted
 from cleanup.backends.scripting import Forbidding
 from cleanup.exceptions import Guarded
 from cleanup.folder_tables import FolderTables, Ownership
+from cleanup.forests import NONE, Forest
 from cleanup.guard_names import Guard, lifting
 from cleanup.guards.guard_ddl import guard_sql_of
 from cleanup.models import RollbackPoint
-
-
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """The place of a live folder."""
-
-    parent: str | None
-    name: Cell
 
 
 class GuardsInForce:
@@ -83,46 +74,37 @@ class GuardsInForce:
 
     def _forbidden(self, point: RollbackPoint) -> Iterator[Guard]:
         reader = journal.Reader(schema=point.schema, backend=self.backend, rollback_id=point.uuid)
-        moved, removed = reader.before(points=[point.id], label=self.folders, column=self.tables.folder_parent)
-        if not moved and not removed:
+        points, tables = [point.id], self.tables
+        if not reader.wrote(points=points, label=self.folders):
             return
-        names = [image[self.tables.folder_name] for image in removed]
-        if Guard.BLANK_NAME in self._standing and any(not self.backend.cells.cell_text(name).strip() for name in names):
+        forest = self.backend.reading.forest_maker(tables, point.application_key)
+        blank, shared = False, tables.ownership == Ownership.SHARED
+        for image in reader.images(points=points, label=self.folders):
+            key, name = self._key(image[tables.folder_key.column]), self._name(image[tables.folder_name])
+            blank |= not name.strip()
+            shared &= all(image[owner] is None for owner in tables.owner_columns)
+            if key not in forest:  # it may have been made again
+                forest.add(key, self._parent(key, image[tables.folder_parent]), name)
+        moves = reader.moved(points=points, label=self.folders, column=tables.folder_parent)
+        for cell, parent in moves:  # of several of one folder, the first is the last here
+            if (key := self._key(cell)) in forest:
+                forest.move(key, self._parent(key, parent))
+        if blank and Guard.BLANK_NAME in self._standing:
             yield Guard.BLANK_NAME
-        places = self._places_after(point, moved, removed)
+        yield from self._broken(forest.forest(), shared=shared)
+
+    def _broken(self, forest: Forest, *, shared: bool) -> Iterator[Guard]:
+        """Yield the guards that forbid such a forest; ``shared``: its folders are of a tree beside applications."""
         one_root = self._standing.get(Guard.ONE_ROOT)
-        if one_root is not None:
-            by_name = one_root.by_name or self._is_shared(removed)
-            roots = Counter(place.name if by_name else None for place in places if place.parent is None)
-            if any(number > 1 for number in roots.values()):
-                yield Guard.ONE_ROOT
-        siblings = Counter(place for place in places if place.parent is not None)
-        if Guard.ONE_NAME in self._standing and any(number > 1 for number in siblings.values()):
+        by_name = one_root is not None and (one_root.by_name or shared)
+        twins = {forest.parents[folder] == NONE for folder in forest.twins()}
+        if one_root is not None and (True in twins if by_name else forest.live_roots > 1):
+            yield Guard.ONE_ROOT
+        if False in twins and Guard.ONE_NAME in self._standing:
             yield Guard.ONE_NAME
 
-    def _is_shared(self, removed: Sequence[dict[str, Cell]]) -> bool:
-        """Return whether the removed folders are of a tree beside applications."""
-        if self.tables.ownership != Ownership.SHARED:
-            return False
-        return all(image[owner] is None for image in removed for owner in self.tables.owner_columns)
-
-    def _places_after(
-        self, point: RollbackPoint, moved: dict[Cell, Cell], removed: list[dict[str, Cell]]
-    ) -> list[_Place]:
-        """Return where the application's live folders would be."""
-        tables, application = self.tables, point.application_key
-        now = dict(self.backend.reading.read_folders(tables, [application], lock=False)).get(application, ())
-        back = {self._key(cell): cell for cell in moved}
-        places = []
-        for folder in now:
-            if folder.live:
-                cell = back.get(folder.key)
-                parent = folder.parent if cell is None else self._parent(folder.key, moved[cell])
-                places.append(_Place(parent, self.backend.cells.text_cell(folder.name)))
-        for image in removed:
-            parent = self._parent(self._key(image[tables.folder_key.column]), image[tables.folder_parent])
-            places.append(_Place(parent, image[tables.folder_name]))
-        return places
+    def _name(self, cell: Cell) -> str:
+        return NO_NAME if cell is None else self.backend.cells.cell_text(cell)
 
     def _parent(self, folder: str, cell: Cell) -> str | None:
         return self.tables.parent_of(folder, None if cell is None else self._key(cell))

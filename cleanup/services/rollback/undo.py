@@ -15,6 +15,7 @@ from django.db.models import QuerySet
 from cleanup.backends.refusals import refusal_of
 from cleanup.exceptions import RollbackConflict
 from cleanup.models import RollbackPoint
+from cleanup.packing import Numbers
 from cleanup.references import ReferenceMap
 from cleanup.services.concurrency.pipeline import ALONE, PipelineSlot
 from cleanup.services.errors import broken_guard
@@ -96,7 +97,7 @@ class Undo:
         return outcomes
 
     def _refuse_out_of_place(
-        self, points: Sequence[RollbackPoint], groups: Sequence[Group], hanging: Mapping[str, set[str]]
+        self, points: Sequence[RollbackPoint], groups: Sequence[Group], hanging: Mapping[str, Numbers]
     ) -> None:
         """Raise WouldDetach or WouldMisplace if what was restored is out of place now."""
         applications = {point.id: point.application_key for point in points}

@@ -209,7 +209,7 @@ class LateArrivals:
         owners = applications_of(using=self.using, folders=sorted(ends))
         if not owners:
             return {}
-        list(self.backend.reading.read_parents(self.tables, sorted(set(owners.values())), lock=True))
+        self.backend.reading.lock_folders(self.tables, sorted(set(owners.values())))
         points_of = RollbackPoint.objects.using(self.using).filter(**self._current(""))
         latest = dict(
             points_of.filter(application_key__in=set(owners.values()))

@@ -1483,6 +1483,7 @@ class TestLateWaits:
                 lambda bench, *_: list(bench.backend.reading.read_parents(folder_tables(), [], lock=True)),
                 id="read_parents",
             ),
+            pytest.param(lambda bench, *_: bench.backend.reading.lock_folders(folder_tables(), []), id="lock_folders"),
             pytest.param(
                 lambda bench, *_: list(bench.backend.reading.read_folders(folder_tables(), [], lock=True)),
                 id="read_folders",
