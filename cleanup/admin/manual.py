@@ -48,7 +48,7 @@ class ManualPages(Pages):
         """Return the addresses: links from chapter to chapter are relative, and so work as they stand."""
         site = self.admin_site
         return [
-            page(site, "manual/<slug:chapter>.jpg", self.picture, "manual_picture"),
+            page(site, "manual/<slug:picture>.png", self.picture, "manual_picture"),
             page(site, "manual/<slug:chapter>.md", self.chapter, "manual"),
         ]
 
@@ -63,12 +63,12 @@ class ManualPages(Pages):
         )
 
     @permission_required(Permission.VIEW)
-    def picture(self, request: HttpRequest, chapter: str) -> HttpResponse:
+    def picture(self, request: HttpRequest, picture: str) -> HttpResponse:
         """Send a picture of the manual."""
-        path = DIRECTORY / f"{chapter}.jpg"
+        path = DIRECTORY / f"{picture}.png"
         if not path.is_file():
             raise Http404
-        return HttpResponse(path.read_bytes(), content_type="image/jpeg")
+        return HttpResponse(path.read_bytes(), content_type="image/png")
 
 
 @cache

@@ -13,6 +13,10 @@ from tests.integration.admin.test_pages import boss, person, text, using
 __all__ = ["boss", "using"]
 
 
+#: Of a picture: the wheel has them all.
+MOST_BYTES = 150_000
+
+
 def chapter(name: str) -> str:
     return reverse("admin:cleanup_manual", args=[name])
 
@@ -33,7 +37,7 @@ class TestChapter:
         targets = re.findall(r'(?:href|src)="([^"]+)"', manual.as_html(name))
         for target in targets:
             path, _, fragment = target.partition("#")
-            if path.endswith(".jpg"):
+            if path.endswith(".png"):
                 assert boss.get(chapter(name).replace(f"{name}.md", path)).status_code == 200, target
             elif "://" not in path:
                 assert fragment in ("", *anchors(path.removesuffix(".md") or name)), target
@@ -64,3 +68,10 @@ def test_other_files_are_not_there(boss):
 
 def test_stands_under_more(boss):
     assert f'href="{chapter("admin")}"' in boss.get(chapter("safety")).content.decode()
+
+
+def test_pictures_are_shown_and_small():
+    shown = set(re.findall(r'src="([^"]+)"', "".join(map(manual.as_html, manual.CHAPTERS))))
+    found = {path.name: path.stat().st_size for path in manual.DIRECTORY.iterdir() if path.suffix not in (".md", "")}
+    assert set(found) == shown
+    assert max(found.values()) < MOST_BYTES
