@@ -6,6 +6,9 @@ from cleanup.backends.folders import FolderSql
 from cleanup.backends.forest import Scope
 from cleanup.backends.query import Query
 
+#: Root folders of one name that an application mostly has at most.
+ROOTS_EACH = 8
+
 
 def names(sql: FolderSql, keys: Sequence[str]) -> Query:
     """Select key and name of the applications that have a live root folder: that of the root which stays in a merge."""
@@ -33,21 +36,28 @@ def names(sql: FolderSql, keys: Sequence[str]) -> Query:
 def named(sql: FolderSql, text: str, limit: int) -> Query:
     """Select the keys of applications with a live root folder whose name contains a text, the closest names first.
 
-    An index on the parent finds the root folders; without one, the folders are read once.
+    An index on the parent finds the root folders; without one, the folders are read once. There may be fewer than
+    ``limit`` of them, though more exist, where applications have more than ``ROOTS_EACH`` such root folders.
     """
     return sql.block(
         """
         SELECT {application}
-          FROM {roots} AS f
-         WHERE {above} IS NULL AND f.{owner} IS NOT NULL AND {live} AND {contains}
-         GROUP BY f.{owner}
-         ORDER BY min(length({exact_name})), f.{owner}
+          FROM (
+            -- Only the closest are grouped: every application may have such a root folder.
+            SELECT f.{owner} AS application, length({exact_name}) AS length
+              FROM {roots} AS f
+             WHERE {above} IS NULL AND f.{owner} IS NOT NULL AND {live} AND {contains}
+             ORDER BY length({exact_name}), f.{owner}
+             LIMIT %(closest)s
+               ) AS r
+         GROUP BY r.application
+         ORDER BY min(r.length), r.application
          LIMIT %(limit)s
         """,
-        application=sql.text(sql.tables.application_key, f"f.{sql.owner}"),
+        application=sql.text(sql.tables.application_key, "r.application"),
         roots=sql.owned_roots(Scope()),
         above=sql.above("f."),
         live=sql.live("f."),
         contains=sql.contains(f"f.{sql.name}", text),
         exact_name=sql.bytewise(f"f.{sql.name}"),
-    ).bind(limit=limit)
+    ).bind(limit=limit, closest=limit * ROOTS_EACH)

@@ -65,3 +65,7 @@ class TestSearch:
 
     def test_is_bounded(self, database, loans):
         assert find(using=database, text="loan", limit=1) == loans[:1]
+
+    def test_finds_as_many_as_asked_for_though_each_has_several_top_folders(self, database):
+        made = sorted(tree(database, "Loan, Loan, Loan").application for _ in range(3))
+        assert find(using=database, text="loan", limit=2) == made[:2]
