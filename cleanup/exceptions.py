@@ -385,7 +385,10 @@ class ProofFailed(ApplicationError):
 
 
 class CountMismatch(ApplicationError):
-    """{moved} rows of {table} were moved but {journaled} were journaled; the transaction was undone."""
+    """{moved} rows of {table} were changed, but {journaled} are journaled; the transaction was undone.
+
+    A trigger or a rule of the table may have kept rows as they were.
+    """
 
     code = "count_mismatch"
 

@@ -34,7 +34,7 @@ from django.core.management import CommandError, call_command
 from django.core.management.base import SystemCheckError
 from django.db import connections
 
-from cleanup.exceptions import Refused
+from cleanup.exceptions import CleanupError
 from cleanup.services import CleanupReport, DatabaseCleanupService
 from tests.acceptance.recipes import test_recipes as recipes
 from tests.acceptance.recipes.recipe import Recipe
@@ -144,13 +144,13 @@ def meanwhile(database: str, trial: Trial, done: CleanupReport) -> Iterator[None
 def assert_undo_refused(database: str, trial: Trial, point: UUID | None) -> None:
     """Check that preview and undo say the same against it, and that nothing is changed."""
     service, before = DatabaseCleanupService(using=database), dump(database)
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(CleanupError) as refused:
         service.rollback_cleanup(point)
     assert dump(database) == before
     foreseen = ""
     try:
         conflicts = service.preview_rollback(point).conflicts
-    except Refused as error:
+    except CleanupError as error:
         foreseen, conflicts = str(error), ()
     assert foreseen in {"", str(refused.value)}
     assert set(conflicts) == set(getattr(refused.value, "conflicts", ()))
