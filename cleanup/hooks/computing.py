@@ -218,17 +218,34 @@ def _with_counts(
 def _stepped(columns: SteppedPath, forest: Forest) -> dict[str, tuple[Value, ...]]:
     found: dict[str, tuple[Value, ...]] = {}
     paths = {root.key: root.values[columns.path] for root in forest.roots}
+    last = _last_steps(columns, forest)
     for node, _ in forest.downward():
         path = paths.get(node.key)
         if path is None or not path or len(path) % columns.step:
             continue  # a root without a path gives none to what is below
         found[node.key] = _with_counts(columns, path, len(path) // columns.step, forest, node)
-        for child, step in _steps(columns, node, forest.children.get(node.key, ())):
+        for child, step in _steps(columns, node, forest.children.get(node.key, ()), last):
             paths[child.key] = path + step
     return found
 
 
-def _steps(columns: SteppedPath, parent: Node, children: Iterable[Node]) -> Iterator[tuple[Node, str]]:
+def _last_steps(columns: SteppedPath, forest: Forest) -> dict[str, int]:
+    """Return the number of the last step below each path that any folder has, or had above it before it moved.
+
+    What comes gets a later one: while rows are written one by one, no path may be there twice.
+    """
+    last: dict[str, int] = {}
+    for node, _ in forest.downward():
+        path = node.values[columns.path] or ""
+        for start in range(0, len(path), columns.step):
+            number = _number_of(path[start : start + columns.step], columns.alphabet)
+            last[path[:start]] = max(number, last.get(path[:start], 0))
+    return last
+
+
+def _steps(
+    columns: SteppedPath, parent: Node, children: Iterable[Node], last: Mapping[str, int]
+) -> Iterator[tuple[Node, str]]:
     """Yield each child with its step: the one that it has below this parent, or the next that is free."""
     above = parent.values[columns.path] or ""
     taken: dict[str, Node] = {}
@@ -241,8 +258,7 @@ def _steps(columns: SteppedPath, parent: Node, children: Iterable[Node]) -> Iter
         else:
             coming.append(child)
     yield from ((child, step) for step, child in taken.items())
-    last = max((_number_of(step, columns.alphabet) for step in taken), default=0)
-    for number, child in enumerate(coming, last + 1):
+    for number, child in enumerate(coming, last.get(above, 0) + 1):
         step = _step_of(number, columns)
         if len(step) > columns.step:
             raise StepsExhausted(folder_id=parent.key)
