@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from cleanup.backends.scripting import Script
     from cleanup.backends.server import Server
     from cleanup.backends.undoing import Undoing
+    from cleanup.backends.worklist import Worklist
     from cleanup.folder_tables import FolderTables
 
 
@@ -56,6 +57,12 @@ class Database(Session):
     """Arrays of folder keys, if the database has arrays."""
     collisions: CollisionSql = _room("collisions.Collisions")
     """Rows that would meet in a rule of their table."""
+
+    @cached_property
+    def worklist(self) -> Worklist:
+        """Results and totals of runs."""
+        worklist: type[Worklist] = import_string("cleanup.backends.worklist.Worklist")
+        return worklist(self)
 
     @cached_property
     def catalogue(self) -> Catalogue:

@@ -39,7 +39,7 @@ class Query:
 
 def block(text: str, /, **slots: "str | int | Query") -> Query:
     """Return a block of SQL with its slots filled; see Note [Blocks]. Raises ValueError as ``bind`` does."""
-    lines = [_filled(line, matches, slots) for line, matches in _lines(text)]
+    lines = [line if isinstance(line, str) else line.filled(slots) for line in _lines(text)]
     params = _merged(slot.params for slot in slots.values() if isinstance(slot, Query))
     return Query("\n".join(line for line in lines if line is not None), params)
 
@@ -65,27 +65,41 @@ def label(word: str, column: str) -> str:
     return f"{word}_{column if _PLAIN.fullmatch(column) else blake2b(column.encode(), digest_size=8).hexdigest()}"
 
 
+@dataclass(frozen=True, slots=True)
+class _SlottedLine:
+    """A line of a block with slots."""
+
+    pieces: Sequence[str]
+    """What stands around the slots, and their names: the latter at odd positions."""
+    indent: str
+    """The end of the line before, and the line's own blanks."""
+
+    def filled(self, slots: "Mapping[str, str | int | Query]") -> str | None:
+        """Return the line with its slots filled, or None if it had only empty ones."""
+        pieces = list(self.pieces)
+        for place in range(1, len(pieces), 2):
+            slot = slots[pieces[place]]
+            value = slot.text if isinstance(slot, Query) else str(slot)
+            if "\n" in value:  # text in quotes must not be indented
+                value = _LINE_ENDS.sub(lambda found: self.indent if found[0] == "\n" else found[0], value)
+            pieces[place] = value
+        filled = "".join(pieces)
+        return filled if filled.strip() else None
+
+
 @cache
-def _lines(text: str) -> list[tuple[str, list[re.Match[str]]]]:
-    """Return the lines of a block as written in the code, each with its slots."""
-    return [(line, list(_SLOT.finditer(line))) for line in dedent(text).strip("\n").rstrip().split("\n")]
-
-
-def _filled(line: str, matches: Sequence[re.Match[str]], slots: "Mapping[str, str | int | Query]") -> str | None:
-    """Return a line with its slots filled, or None if it had only empty ones."""
-    if not matches:
-        return line
-    pieces, end = [], 0
-    indent = "\n" + " " * (len(line) - len(line.lstrip()))
-    for match in matches:
-        slot = slots[match[1]]
-        value = slot.text if isinstance(slot, Query) else str(slot)
-        if "\n" in value:  # text in quotes must not be indented
-            value = _LINE_ENDS.sub(lambda found: indent if found[0] == "\n" else found[0], value)
-        pieces += [line[end : match.start()], value]
-        end = match.end()
-    filled = "".join([*pieces, line[end:]])
-    return filled if filled.strip() else None
+def _lines(text: str) -> list[str | _SlottedLine]:
+    """Return the lines of a block as written in the code; those without slots that follow each other as one."""
+    lines: list[str | _SlottedLine] = []
+    for line in dedent(text).strip("\n").rstrip().split("\n"):
+        pieces = _SLOT.split(line)
+        if len(pieces) > 1:
+            lines.append(_SlottedLine(pieces, "\n" + " " * (len(line) - len(line.lstrip()))))
+        elif lines and isinstance(lines[-1], str):
+            lines[-1] += f"\n{line}"
+        else:
+            lines.append(line)
+    return lines
 
 
 def _merged(several: Iterable[Mapping[str, Any]]) -> dict[str, Any]:

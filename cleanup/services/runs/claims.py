@@ -10,12 +10,12 @@ from dataclasses import fields, replace
 from typing import Any
 
 from django.db import DatabaseError, InterfaceError, connections, transaction
-from django.db.models import Exists, F, QuerySet
+from django.db.models import F, QuerySet
 from django.db.models.functions import Now
 
 from cleanup import backends, conf
 from cleanup.exceptions import LeaseLost
-from cleanup.models import FreezeSwitch, Result, Run
+from cleanup.models import Result, Run
 from cleanup.services.concurrency.pipeline import BatchAbandoned
 from cleanup.services.concurrency.retry import back_off, reconnect, retry_connected
 from cleanup.services.runs import totals
@@ -33,25 +33,32 @@ class Claims:
         self.run = run
         self.worker = worker
         self._last_key: str | None = None
+        # In key order, for locality; undone in reverse, because an image may name a folder that was removed after it.
+        self._backwards = run.kind == Run.Kind.ROLLBACK
 
     # Claiming.
 
     def claim(self, size: int) -> list[Claimed]:
         """Claim at most so many results, and count the attempt; within the caller's transaction."""
-        # In key order, for locality; undone in reverse, because an image may name a folder that was removed after it.
-        order, beyond = ("-", "lt") if self.run.kind == Run.Kind.ROLLBACK else ("", "gt")
-        results = results_of(using=self.using, run=self.run).order_by(f"{order}application_key")
+        results = results_of(using=self.using, run=self.run).order_by(f"{'-' * self._backwards}application_key")
+        if self._last_key is not None and not results.filter(status__in=Result.OPEN).exists():
+            return []
         if connections[self.using].features.has_select_for_update_skip_locked:
             results = results.select_for_update(skip_locked=True, of=("self",))
         pending = results.filter(status=Result.Status.PENDING)
-        rows: list[Claimed] = []
-        if self._last_key is not None:
-            # Continue after the last key: the index entries of finished rows are skipped, not read again at each claim.
-            ahead = pending.filter(**{f"application_key__{beyond}": self._last_key}, isolated=False)
-            rows = _listed(ahead[:size])
-            if not rows and not results_of(using=self.using, run=self.run).filter(status__in=Result.OPEN).exists():
-                return []
-        rows = rows or _listed(pending.filter(isolated=False)[:size]) or _listed(pending[:1]) or self._expired(results)
+        return self._claimed(self._next(size, after=None) or _listed(pending[:1]) or self._expired(results))
+
+    def claim_next(self, size: int) -> list[Claimed]:
+        """Do the same with those after the last ones, if there are any; none if the run must not continue."""
+        # After the last key: the index entries of finished rows are skipped, not read again at each claim.
+        return self._claimed(self._next(size, after=self._last_key))
+
+    def _next(self, size: int, *, after: str | None) -> list[Claimed]:
+        worklist = backends.database(using=self.using).worklist
+        found = worklist.next_pending(self.run.pk, after=after, size=size, descending=self._backwards)
+        return [Claimed(*row) for row in found]
+
+    def _claimed(self, rows: list[Claimed]) -> list[Claimed]:
         if not rows:
             return []
         self._last_key = rows[-1].application_key
@@ -112,11 +119,11 @@ class Claims:
 
         Raises LeaseLost if one is no longer ours, and BatchAbandoned if the run was told to stop in the meantime.
         """
-        frozen = Exists(FreezeSwitch.objects.frozen())
-        held = self._own(rows).select_for_update(of=("self",)).order_by("pk").values_list("pk", "run__status", frozen)
-        if len(held) != len(rows):
+        worklist = backends.database(using=self.using).worklist
+        locked = worklist.lock([row.pk for row in rows], token=rows[0].lease_token)
+        if len(locked) != len(rows):
             raise LeaseLost
-        if any(is_frozen or status not in Run.CLAIMABLE for _, status, is_frozen in held):
+        if not all(locked):
             raise BatchAbandoned
 
     def record(self, rows: Sequence[Claimed], outcomes: Sequence[Outcome]) -> None:

@@ -11,8 +11,9 @@ from typing import Any, Protocol
 
 from django.db import transaction
 from django.db.models import Count, F, Q, Sum
-from django.db.models.functions import Coalesce, Now
+from django.db.models.functions import Coalesce
 
+from cleanup import backends
 from cleanup.models import Result, Run
 
 _TOTALS: dict[str, Any] = {
@@ -56,8 +57,7 @@ def add(*, using: str, run: Run, outcomes: Collection[Ended]) -> None:
         "folders_removed": sum(outcome.folders_removed for outcome in outcomes),
         "files_moved": sum(outcome.files_moved for outcome in outcomes),
     }
-    changes = {name: F(name) + number for name, number in added.items() if number}
-    Run.objects.using(using).filter(pk=run.pk).update(heartbeat_at=Now(), **changes)
+    backends.database(using=using).worklist.add(run.pk, added)
 
 
 def recount(*, using: str, run: Run) -> dict[str, int]:

@@ -118,8 +118,11 @@ class Worker:
             if self.backend.one_writer or self.signs.are_due():
                 self.signs.give()
             origin.require_own(self.run, using=self.using)
+            size = self.pacing.batch_size()
+            if not self.stop_requests.stopped_by and (claimed := self.claims.claim_next(size)):
+                return claimed
             if (reason := self.stop_requests.reason_to_stop()) is None:
-                return self.claims.claim(self.pacing.batch_size())
+                return self.claims.claim(size)
             self._move_run(Run.Status.PAUSED, status_reason=reason)
             return None
 

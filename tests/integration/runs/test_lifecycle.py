@@ -1029,8 +1029,8 @@ class TestTransientErrors:
     @pytest.mark.parametrize(
         "statement",
         [
-            pytest.param('UPDATE "cleanup_run" SET "heartbeat_at"', id="in the claim"),
-            pytest.param("ORDER BY 1 ASC FOR UPDATE", id="at the start of the work"),
+            pytest.param("FOR UPDATE OF r SKIP LOCKED", id="in the claim"),
+            pytest.param("AND r.lease_token", id="at the start of the work"),
             pytest.param(named('":files" AS t\n'), id="in the work"),
             pytest.param('UPDATE "cleanup_result" AS t', id="at the end of the work"),
         ],

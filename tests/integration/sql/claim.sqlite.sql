@@ -1,13 +1,12 @@
-SELECT "cleanup_result"."id" AS "pk",
-       "cleanup_result"."application_key" AS "application_key",
-       "cleanup_result"."point_id" AS "point_id",
-       "cleanup_result"."attempts" AS "attempts"
-FROM "cleanup_result"
-WHERE ("cleanup_result"."run_id" = %s
-       AND "cleanup_result"."status" = %s
-       AND NOT "cleanup_result"."isolated")
-ORDER BY 2 ASC
-LIMIT 20;
+SELECT r.id, r.application_key, r.point_id, r.attempts
+  FROM cleanup_result AS r
+ WHERE r.run_id = %(run)s AND r.status = 'pending' AND NOT r.isolated
+   AND EXISTS (
+     SELECT 1 FROM cleanup_run AS u
+      WHERE u.id = %(run)s AND u.status IN ('pending', 'running') AND NOT EXISTS (SELECT 1 FROM cleanup_control WHERE frozen)
+   )
+ ORDER BY r.application_key ASC
+ LIMIT %(size)s;
 
 UPDATE "cleanup_result"
 SET "status" = %s,
