@@ -162,9 +162,10 @@ class Hierarchy:
         """Add a folder."""
         number = self._keys.number(key)
         above = NONE if parent is None else self._keys.number(parent)
-        if new := len(self._keys) - len(self._parents):
-            self._parents.extend(repeat(_ABSENT, new))
-        self._parents[number] = above
+        parents = self._parents
+        while len(parents) <= number or len(parents) <= above:
+            parents.append(_ABSENT)
+        parents[number] = above
 
     def detached(self) -> Iterator[str]:
         """Yield the folders below a parent that is not among them, and those in or below a cycle."""

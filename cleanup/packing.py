@@ -62,11 +62,12 @@ class Texts:
 class GrowingTexts:
     """Texts that are found fast, and are packed as soon as there are very many."""
 
-    __slots__ = ("_packed", "_texts")
+    __slots__ = ("_few", "_packed", "_texts")
 
-    def __init__(self, packed: "PackedTexts") -> None:
+    def __init__(self, packed: Callable[[], "PackedTexts"]) -> None:
         self._packed = packed
-        self._texts: Numbers = Texts()
+        self._few = Texts()
+        self._texts: Numbers = self._few
 
     def __len__(self) -> int:
         return len(self._texts)
@@ -77,15 +78,19 @@ class GrowingTexts:
     def number(self, text: str) -> int:
         """Return the number of a text, which is a new one if it was not there."""
         number = self._texts.number(text)
-        if number == MANY and not len(self._packed):
-            for place in range(len(self._texts)):
-                self._packed.number(self._texts[place])
-            self._texts = self._packed
+        if number == MANY and self._texts is self._few:
+            self._pack()
         return number
 
     def find(self, text: str) -> int:
         """Return the number of a text, or UNKNOWN."""
         return self._texts.find(text)
+
+    def _pack(self) -> None:
+        packed = self._packed()
+        for number in range(len(self._few)):
+            packed.number(self._few[number])
+        self._texts, self._few = packed, Texts()
 
 
 def packed_uuid(text: str) -> bytes:

@@ -5,6 +5,7 @@ Invariant: every method is a constant number of statements whatever the number o
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 from cleanup.backends.catalogue import ForeignKey, Table
@@ -112,7 +113,7 @@ class Reading(Room, ABC):
 
     def numbers(self, tables: FolderTables) -> GrowingTexts:
         """Return numbers for keys of folders, few or very many."""
-        return GrowingTexts(self._packed_keys(tables))
+        return GrowingTexts(partial(self._packed_keys, tables))
 
     def _packed_keys(self, tables: FolderTables) -> PackedTexts:  # others depend on it
         return PackedTexts()

@@ -15,7 +15,7 @@ ANY_TEXT = st.text(st.characters(exclude_categories=()), max_size=5)
 @pytest.fixture(params=["fast", "packed", "growing"])
 def texts(request, monkeypatch) -> Numbers:
     monkeypatch.setattr(packing, "MANY", 2)
-    return {"fast": Texts, "packed": PackedTexts, "growing": lambda: GrowingTexts(PackedTexts())}[request.param]()
+    return {"fast": Texts, "packed": PackedTexts, "growing": lambda: GrowingTexts(PackedTexts)}[request.param]()
 
 
 class TestTexts:
@@ -49,7 +49,7 @@ class TestGrowingTexts:
     def test_are_packed_once_there_are_many(self, monkeypatch) -> None:
         monkeypatch.setattr(packing, "MANY", 2)
         packed = PackedTexts()
-        texts = GrowingTexts(packed)
+        texts = GrowingTexts(lambda: packed)
         texts.number("a")
         texts.number("b")
         assert len(packed) == 0
