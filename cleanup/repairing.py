@@ -34,6 +34,7 @@ class Reason(StrEnum):
     MISSING_APPLICATION = "missing_application"
     UNDECIDED = "undecided"
     NOT_APPROVED = "not_approved"
+    UNREACHABLE = "unreachable"
 
 
 class Names(NamedTuple):

@@ -5,7 +5,7 @@ proposed again. A group that was dismissed is no finding.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
 from operator import itemgetter
@@ -15,8 +15,10 @@ from cleanup.analysis import normalized, similar_groups
 from cleanup.backends.forest import Scope
 from cleanup.exceptions import UnknownObject
 from cleanup.folder_tables import folder_tables
+from cleanup.forests import Hierarchy
 from cleanup.models import NameGroup
 from cleanup.models.operations import NAME_LENGTH
+from cleanup.packing import Texts
 from cleanup.planning import FolderRow, Plan
 from cleanup.references import ReferenceMap
 from cleanup.repairing import Alike, Left, Reason, plan_alike
@@ -50,8 +52,9 @@ class NamesExaminer(Examiner):
         return plan_alike(rows, groups)
 
     def _alike(self, application: str, rows: Sequence[FolderRow]) -> Iterator[Alike]:
+        within = reached((row.key, row.parent) for row in rows)
         for group in self.approved.get(application, ()):
-            members = members_of(rows, group.parent_key, group.looks)
+            members = members_of(rows, group.parent_key, group.looks) if group.parent_key in within else []
             if len({row.name for row in members}) > 1 and {row.name for row in members} <= set(group.names):
                 stays = group.stays_key if group.stays_key in {row.key for row in members} else self._used(members)
                 yield Alike(group.parent_key, tuple(row.key for row in members), stays)
@@ -81,20 +84,33 @@ class NamesDecider:
         self._expected: dict[str, FolderCleanupResult] = {}
 
     def worklist(self, scopes: Iterable[Scope]) -> Worklist:
-        """Return the applications with approved groups; those that nobody has decided about are left."""
+        """Return the applications with approved groups; those that are undecided or out of reach are left."""
         worklist = Worklist()
         for scope in scopes:
             left = []
             groups = list(groups_within(self.findings, scope))
             decided = decisions_about(groups, using=self.using)
-            for application, parent, names in groups:
-                decision = decided.get((parent, names))
-                if decision == NameGroup.Decision.APPROVED:
-                    worklist.sources.setdefault(application, {application})
-                elif decision is None:
+            decisions = [(application, parent, decided.get((parent, names))) for application, parent, names in groups]
+            approved = {one for one, _, decision in decisions if decision == NameGroup.Decision.APPROVED}
+            reached = self._reached(approved)
+            for application, parent, decision in decisions:
+                if decision is None:
                     left.append(Left("folder", parent, application, Reason.NOT_APPROVED))
+                elif decision == NameGroup.Decision.APPROVED and parent in reached[application]:
+                    worklist.sources.setdefault(application, {application})
+                elif decision == NameGroup.Decision.APPROVED:
+                    left.append(Left("folder", parent, application, Reason.UNREACHABLE))
             worklist.leave(left)
         return worklist
+
+    def _reached(self, applications: Collection[str]) -> dict[str, set[str]]:
+        """Return the folders of applications that their root folders lead to."""
+        parents: dict[str, list[tuple[str, str | None]]] = {application: [] for application in applications}
+        found = self.backend.reading.read_parents(self.tables, sorted(applications), lock=False)
+        for application, folder, parent in found:
+            if application in parents:  # it may be spelled in another way than the application itself
+                parents[application].append((folder, parent))
+        return {application: reached(folders) for application, folders in parents.items()}
 
     def examine(self, worklist: Mapping[str, Iterable[str]], *, include: Inclusion, lock: bool) -> list[MergeDecision]:
         """Decide about each application, in the order given."""
@@ -163,6 +179,15 @@ def stored_groups(groups: Iterable[Group], *, using: str) -> dict[tuple[str, str
 def looks_of(name: str) -> str:
     """Return what a name looks like, as it is stored."""
     return normalized(name)[:NAME_LENGTH]
+
+
+def reached(folders: Iterable[tuple[str, str | None]]) -> set[str]:
+    """Return the folders of an application, each given with its parent, that a root folder leads to."""
+    hierarchy, every = Hierarchy(Texts()), set[str]()
+    for folder, parent in folders:
+        hierarchy.add(folder, parent)
+        every.add(folder)
+    return every.difference(hierarchy.detached())
 
 
 def members_of(rows: Iterable[FolderRow], parent: str, looks: str) -> list[FolderRow]:

@@ -50,4 +50,8 @@ _LEFT: Mapping[tuple[str, Reason], Callable[[], str]] = {
     ("folder", Reason.NOT_APPROVED): lambda: _(
         "In this folder, names look the same, but nobody has approved that these folders become one."
     ),
+    ("folder", Reason.UNREACHABLE): lambda: _(
+        "In this folder, names look the same, but no top folder of the application leads to it. "
+        "Repair the folders above it first."
+    ),
 }

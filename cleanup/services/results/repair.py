@@ -28,7 +28,7 @@ class NotRepaired(Document):
     row_id: str
     application_id: str | None
     reason: str
-    """``no_application``, ``missing_application``, ``undecided`` or ``not_approved``."""
+    """``no_application``, ``missing_application``, ``undecided``, ``not_approved`` or ``unreachable``."""
     sentence: str
     """Why, and what would help."""
 

@@ -62,6 +62,19 @@ class TestNames:
         Folder.objects.using(database).filter(name="Case").delete()
         assert service.repair("names_alike").findings_repaired == 1
 
+    def test_are_left_where_no_top_folder_leads(self, database, service, loan):
+        service.approve_names(loan.application, loan["docs"])
+        service.approve_names(loan.application, loan["a"])
+        Folder.objects.using(database).filter(name="Photos").update(application=None)
+        before, found = dump(database), names_found(service)
+        report = service.repair("names_alike")
+        (left,) = report.not_repaired
+        assert (report.findings_repaired, left.reason) == (1, "unreachable")
+        assert "Repair the folders above it first." in left.sentence
+        assert names_found(service) == found - 1
+        assert service.rollback_cleanup(report.run_id).exact
+        assert dump(database) == before
+
     def test_are_merged_into_the_one_that_a_person_picks(self, database, service, loan):
         service.approve_names(loan.application, loan["blank"], stays=True)
         service.repair("names_alike")
