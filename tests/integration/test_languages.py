@@ -7,6 +7,7 @@ from django.apps import apps
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Group
 from django.core import mail
+from django.db.migrations import Migration
 from django.urls import reverse
 from django.utils import translation
 
@@ -69,12 +70,13 @@ class TestPeople:
         assert "Was zu tun ist:" in sent.body
 
     def test_find_groups_named_in_the_sites_language(self, german, using):
-        groups.create(apps.get_app_config("cleanup"), using=using, plan=[(_Introduced(), False)])
+        groups.create(apps.get_app_config("cleanup"), using=using, plan=[(_introduced(), False)])
         assert Group.objects.filter(name="Ordnerbereinigung: nur ansehen").exists()
 
 
-class _Introduced:
+def _introduced() -> Migration:
     app_label, name = groups.INTRODUCED_BY
+    return Migration(name, app_label)
 
 
 class TestPrograms:
