@@ -249,7 +249,7 @@ class _Walk:
             return ()
         reached = bytearray(len(self.forest.keys))
         for folder in self.staying:
-            reached[folder] = 1
+            reached[folder] = True
         folders = (folder for folder in self.forest.by_age() if not reached[folder] and self.fates.into[folder] == NONE)
         return tuple(sorted(map(self.forest.keys.__getitem__, folders)))
 
