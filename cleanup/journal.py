@@ -507,36 +507,16 @@ class Reader:
         self.schema = JournaledSchema(schema=schema, backend=backend, rollback_id=rollback_id)
         self._rows = SnapshotRow.objects.using(backend.connection.alias)
 
-    def before(
-        self, *, points: Sequence[int], label: str, column: str
-    ) -> tuple[dict[Cell, Cell], list[dict[str, Cell]]]:
-        """Return what undoing restores in a table with a single-column key.
-
-        The old value of a column by the key of each row that moved, and the removed rows, by column.
-        """
-        moved: dict[Cell, Cell] = {}
-        removed: list[dict[str, Cell]] = []
-        columns = self.schema.columns(label)
-        (key,) = self.schema.key(label)
-        rows = self._rows.filter(point__in=points, table=self.schema.written_as(label))
-        rows = rows.order_by("step", "pk")
-        for row in rows.iterator(chunk_size=_PAGE):
-            if row.kind == SnapshotRow.Kind.REMOVED:
-                removed += [dict(zip(columns, image, strict=True)) for image in json.loads(row.images or "[]")]
-            elif row.kind == SnapshotRow.Kind.MOVED:
-                for olds, keys in self.changes(row):
-                    if column in olds:
-                        for cell in keys[key]:
-                            moved.setdefault(cell, olds[column])  # of several moves, the first
-        return moved, removed
-
     def wrote(self, *, points: Sequence[int], label: str) -> bool:
         """Return whether rows of a table were changed."""
         rows = self._rows.filter(point__in=points, table=self.schema.written_as(label))
         return rows.exclude(kind=SnapshotRow.Kind.STRUCTURE).exists()
 
     def moved(self, *, points: Sequence[int], label: str, column: str) -> Iterator[tuple[Cell, Cell]]:
-        """Yield key and old value of a column for each move in a table with a single-column key, the latest first."""
+        """Yield key and old value of a column for each move in a table with a single-column key, the latest first.
+
+        As a dictionary: of several moves of one row, the value before the first.
+        """
         (key,) = self.schema.key(label)
         rows = self._rows.filter(point__in=points, kind=SnapshotRow.Kind.MOVED, table=self.schema.written_as(label))
         for row in rows.order_by("-step", "-pk").iterator(chunk_size=_PAGE):
@@ -586,7 +566,7 @@ class Reader:
         """Yield the removed rows of a table, by column."""
         columns = self.schema.columns(label)
         rows = self._rows.filter(point__in=points, kind=SnapshotRow.Kind.REMOVED)
-        rows = rows.filter(table=self.schema.written_as(label))
+        rows = rows.filter(table=self.schema.written_as(label)).order_by("step", "pk")
         for images in rows.values_list("images", flat=True).iterator(chunk_size=_PAGE):
             for image in json.loads(images or "[]"):
                 yield dict(zip(columns, image, strict=True))

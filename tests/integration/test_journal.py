@@ -60,5 +60,6 @@ class TestReader:
         reader = journal.Reader(
             schema=point.schema, backend=backends.database(using=database), rollback_id=uuid.uuid4()
         )
-        moved, removed = reader.before(points=[point.id], label="folders", column="parent_id")
+        moved = dict(reader.moved(points=[point.id], label="folders", column="parent_id"))
+        removed = list(reader.images(points=[point.id], label="folders"))
         assert (moved, removed) == ({"one": "old", "two": "old"}, [])

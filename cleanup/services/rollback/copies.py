@@ -84,7 +84,8 @@ class Copies:
         applications = [point.application_key for point in points]
         folders = dict(self.backend.reading.read_folders(tables, applications, lock=False))
         for point in points:
-            moved, removed = reader.before(points=[point.id], label=label, column=tables.folder_parent)
+            moved = dict(reader.moved(points=[point.id], label=label, column=tables.folder_parent))
+            removed = list(reader.images(points=[point.id], label=label))
             forest = self._forest(folders.get(point.application_key, ()), moved)
             places = list(forest.places(self._returning(removed), self._survivors(forest, point)))
             cells |= {self._cell(folder.key): self._cells(folder.key, place) for folder, place in places}
