@@ -3,9 +3,9 @@
 Note [Elements]. An array stays as it is but for its elements that name a removed folder: none is dropped or moved, even
 if the survivor is named twice then. What is journaled is the element, not the array: a row of the journal names a row
 of the table and a position in its array, counted from 1 through all its dimensions. So merges of two applications may
-change one array and be undone apart, and what people add to it since is no conflict. Elements that named the survivor
-before are journaled, too, as unchanged: if one of these equals is taken out since, no one knows which it was, and the
-undo is a conflict rather than to leave the array without the survivor.
+change one array and be undone apart, and what people add to it since does not conflict. Elements that named the
+survivor before are journaled, too, as unchanged: if one of these equals is taken out since, it cannot be known which it
+was, and the undo reports a conflict, because it might leave the array without the survivor.
 
 Note [JSON arrays]. Elements of a value that is an array count, and of these the texts; what lies deeper is no element.
 jsonb has one form for each value, so that putting an array together again changes nothing else; json has not.

@@ -45,7 +45,7 @@ def grants(permission: Any) -> list[tuple[Any, str, str]]:
 
 
 def move_grants(held: Any, made: Any, *, using: str) -> None:
-    """Give whoever has one permission the other."""
+    """Give all who have one permission the other."""
     for through, holder, permission in grants(held):
         granted = through._base_manager.using(using)
         having = granted.filter(**{permission: made}).values(holder)
@@ -86,7 +86,7 @@ def view_to_look(_apps: Any, schema_editor: Any) -> None:
 
 
 def move(old: str, new: str, freeze: tuple[str, str], *, migrating: str) -> None:
-    """Move the permissions, whoever has them, and the admin's history to the content type of the new name."""
+    """Move the permissions, which people and groups keep, and the admin's history to the new name's content type."""
     using = database(migrating=migrating)
     if using is None:
         return

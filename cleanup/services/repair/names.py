@@ -92,14 +92,15 @@ class NamesDecider:
             decided = decisions_about(groups, using=self.using)
             decisions = [(application, parent, decided.get((parent, names))) for application, parent, names in groups]
             approved = {one for one, _, decision in decisions if decision == NameGroup.Decision.APPROVED}
-            reached = self._reached(approved)
+            within = self._reached(approved)
             for application, parent, decision in decisions:
                 if decision is None:
                     left.append(Left("folder", parent, application, Reason.NOT_APPROVED))
-                elif decision == NameGroup.Decision.APPROVED and parent in reached[application]:
-                    worklist.sources.setdefault(application, {application})
                 elif decision == NameGroup.Decision.APPROVED:
-                    left.append(Left("folder", parent, application, Reason.UNREACHABLE))
+                    if parent in within[application]:
+                        worklist.sources.setdefault(application, {application})
+                    else:
+                        left.append(Left("folder", parent, application, Reason.UNREACHABLE))
             worklist.leave(left)
         return worklist
 
