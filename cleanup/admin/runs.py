@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.contrib import admin, messages
-from django.db.models import Min, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import URLPattern
@@ -463,11 +463,9 @@ def numbers(run: Run, *, site: str) -> SafeString:
 
 def undoable_until(run: Run) -> datetime | None:
     """Return until when all that can still be undone of a cleanup can be; None if nothing can."""
-    if run.kind not in Run.UNDOABLE or run.is_active:
-        return None
-    points = RollbackPoint.objects.using(access.database()).filter(run=run, status=RollbackPoint.Status.LIVE)
-    first: datetime | None = points.aggregate(first=Min("expires_at"))["first"]
-    return first
+    read: Any = Run.objects.using(access.database()).with_undoable_until().get(pk=run.pk)
+    until: datetime | None = read.undoable_until
+    return until
 
 
 def _resumed(reason: str) -> str:

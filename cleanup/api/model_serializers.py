@@ -29,6 +29,9 @@ class RunResource(serializers.ModelSerializer[Run]):
     successful_applications = serializers.IntegerField(help_text="Done, and neither failed nor left alone.")
     applications_per_second = serializers.SerializerMethodField()
     seconds_left = serializers.IntegerField(allow_null=True)
+    undoable_until = serializers.DateTimeField(
+        allow_null=True, help_text="Until when all that can still be undone of it can be; null: nothing can."
+    )
     url = serializers.SerializerMethodField()
 
     class Meta:
@@ -59,6 +62,7 @@ class RunResource(serializers.ModelSerializer[Run]):
             "started_at",
             "ended_at",
             "heartbeat_at",
+            "undoable_until",
             "url",
         ]
 

@@ -1,6 +1,7 @@
 """Strict input fields: a boolean is a boolean, a number a number, and unknown fields are refused."""
 
 import re
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -13,6 +14,11 @@ from cleanup.folder_tables import KeyColumn, folder_tables
 
 #: A UUID, with or without its hyphens.
 UUID_FORM = re.compile(r"[0-9a-fA-F]{8}(-?)[0-9a-fA-F]{4}\1[0-9a-fA-F]{4}\1[0-9a-fA-F]{4}\1[0-9a-fA-F]{12}")
+
+#: A moment, as RFC 3339 spells it.
+MOMENT_FORM = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})"
+)
 
 
 class Flag(serializers.BooleanField):
@@ -54,6 +60,16 @@ class QueryUuid(serializers.UUIDField):
         if not UUID_FORM.fullmatch(str(data)):
             self.fail("invalid", value=data)
         return super().to_internal_value(data)
+
+
+class QueryMoment(serializers.DateTimeField):
+    """A moment of a query, with its offset from UTC."""
+
+    def to_internal_value(self, value: Any) -> datetime:
+        """Refuse days, weeks, and times of an unknown zone."""
+        if not MOMENT_FORM.fullmatch(str(value)):
+            self.fail("invalid", format="2026-11-01T08:00:00Z")
+        return super().to_internal_value(value)
 
 
 class Number(serializers.IntegerField):

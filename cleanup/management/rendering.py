@@ -28,15 +28,16 @@ if TYPE_CHECKING:
         CheckReport,
         Conflict,
         Copy,
-        EndedRun,
         FolderCleanupResult,
         HandedOver,
         LastCheck,
+        ListedRun,
         NotRestored,
         PreflightReport,
         ProposedGroup,
         PurgeReport,
         RepairReport,
+        RunList,
         StatusReport,
         UndoScript,
         VerificationReport,
@@ -357,17 +358,50 @@ def show_status(to: Console, status: StatusReport) -> None:
     show_service(to, status)
     statistics = status.statistics
     last = statistics.last_run_time
-    _show_latest_runs(to, status.latest_runs)
+    if status.latest_runs:
+        _show_table_of_runs(to, status.latest_runs, title="Latest runs")
+        say(to, "List all with: manage.py database_cleanup --runs")
     _show_mapping(to, {**statistics.as_json(), "last_run_time": last and as_time(last)}, title="Statistics")
 
 
-def _show_latest_runs(to: Console, runs: Sequence[EndedRun]) -> None:
-    """Show the runs that ended, with the ids by which they are rolled back or resumed."""
-    rows = Rows("Ended", "Run", "Kind", "State", "#Applications", title="Latest runs")
+def show_runs(to: Console, listed: RunList) -> None:
+    """Show runs, the newest first."""
+    if not listed.results:
+        say(to, "No such runs.")
+        return
+    _show_table_of_runs(to, listed.results)
+    _left_out(to, listed.results_left_out, "--limit N lists more.")
+    if any(run.undoable_until for run in listed.results):
+        say(to, "See what undoing one would restore with: manage.py database_cleanup --rollback RUN --preview")
+
+
+def _show_table_of_runs(to: Console, runs: Sequence[ListedRun], *, title: str = "") -> None:
+    """Show runs with the ids by which they are rolled back or resumed."""
+    points = any(run.rollback_id for run in runs)
+    amounts = ["#Folders", *(["#Files"] if conf.has_files() else [])]
+    counts = ["#Applications", "#Successful", "#Failed", "#On hold", "#Left alone"]
+    columns = ["Created", "Run", "Kind", "State", *counts, *amounts, "By", "Reason", "Undo until"]
+    rows = Rows(*columns, *(["Rollback point"] if points else []), title=title)
     for run in runs:
-        rows.add(as_time(run.ended_at), str(run.run_id), run.kind, run.status, run.total_applications)
-    if runs:
-        rows.show(to)
+        rows.add(
+            as_time(run.created_at),
+            str(run.run_id),
+            run.kind,
+            run.status,
+            run.total_applications,
+            run.successful_applications,
+            run.failed_applications,
+            run.held_applications,
+            run.skipped_applications,
+            run.folders_removed,
+            *([run.files_moved] if conf.has_files() else []),
+            f"{run.started_by} ({run.started_how})" if run.started_by else run.started_how,
+            run.reason,
+            _time(run.undoable_until),
+            *([str(run.rollback_id or "")] if points else []),
+            style=BAD if run.failed_applications or run.status == "stopped" else "",
+        )
+    rows.show(to)
 
 
 def _show_handed_over(to: Console, entry: HandedOver) -> None:

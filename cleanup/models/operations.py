@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import Case, Min, OuterRef, Q, Subquery, When
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
@@ -115,6 +115,13 @@ class RunQuerySet(models.QuerySet["Run"]):
     def exclusive_cleanup(self) -> Self:
         """Return the cleanup run that holds the database's one slot."""
         return self.active().filter(kind=Run.Kind.CLEANUP, exclusive=True)
+
+    def with_undoable_until(self) -> Self:
+        """Annotate until when all that can still be undone of a run can be; None if nothing can, or if it is active."""
+        live = RollbackPoint.objects.filter(run=OuterRef("pk"), status=RollbackPoint.Status.LIVE)
+        first = live.order_by().values("run").annotate(first=Min("expires_at")).values("first")
+        ended = Q(kind__in=Run.UNDOABLE) & ~Q(status__in=Run.ACTIVE)
+        return self.annotate(undoable_until=Case(When(ended, then=Subquery(first))))
 
     def move_to(self, status: "Run.Status", **changes: Any) -> int:
         """Move the runs that may take this state to it; return how many did.

@@ -4,6 +4,7 @@ It holds no state but the alias. A verb that changes something opens its own tra
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -15,7 +16,7 @@ from cleanup.services.arguments import checked_arguments
 from cleanup.services.background import clusters
 from cleanup.services.folders import structure
 from cleanup.services.folders.structure import FolderPlace, FolderStructure
-from cleanup.services.monitoring import status
+from cleanup.services.monitoring import run_list, status
 from cleanup.services.operations import checks, cleanups, control, repairs, rollbacks, stored_checks
 from cleanup.services.preflight import report as preflight_service
 from cleanup.services.results import (
@@ -54,6 +55,22 @@ class CleanupReads:
     def status(self) -> JSON:
         """Return the status JSON."""
         return status.status(using=self.using).as_json()
+
+    def runs(
+        self,
+        *,
+        application_id: Any = None,
+        status: str | None = None,
+        since: datetime | None = None,
+        limit: int | None = None,
+    ) -> JSON:
+        """Return the newest runs, with their ids, what they came to, and until when each can be undone.
+
+        Raises InvalidKey and UsageError.
+        """
+        return run_list.list_runs(
+            using=self.using, application_id=application_id, status=status, since=since, limit=limit
+        ).as_json()
 
     def preflight(self) -> JSON:
         """Return whether a cleanup could run: ``ok``, ``problems``, ``identity``, ``estimate`` and details."""

@@ -142,6 +142,8 @@ DOCUMENTS = {
     "Rollback": results.RollbackResult,
     "Undo script": results.UndoScript,
     "Status": results.StatusReport,
+    "Runs": results.RunList,
+    "Each of runs": results.ListedRun,
     "Purge": results.PurgeReport,
     "With --background": results.Enqueued,
     "Probe": results.LivenessReport,
@@ -485,7 +487,7 @@ class TestGrants:
 
     def test_let_the_first_look_and_not_change(self, granted):
         tree(granted, "Loan*2")
-        for verb in ("--check", "--verify", "--status"):
+        for verb in ("--check", "--verify", "--status", "--runs"):
             done = self.run_as(granted, "cleanup_look", f"database_cleanup {verb}")
             assert done.returncode in (0, 1), done.stderr
         done = self.run_as(granted, "cleanup_look", "database_cleanup --cleanup --no-input")

@@ -14,11 +14,12 @@ from cleanup.api.model_serializers import ResultResource, RunDetail, RunResource
 from cleanup.api.pagination import Listing, Page, page_of
 from cleanup.api.permissions import require_permission
 from cleanup.api.schema import UNDOING, described, path_id
-from cleanup.api.serializer_fields import Key
+from cleanup.api.serializer_fields import Key, QueryMoment
 from cleanup.api.views.operations import roll_back
 from cleanup.exceptions import UnknownObject
 from cleanup.models import Result, Run
 from cleanup.permissions import CONTROLLING, Permission, to_control
+from cleanup.services.monitoring.run_list import of_application
 
 RUN_ID = path_id("run_id", "A run.")
 
@@ -26,6 +27,8 @@ RUN_ID = path_id("run_id", "A run.")
 class RunsQuery(Page):
     """Which runs."""
 
+    application_id = Key(of="application", required=False)
+    since = QueryMoment(required=False, help_text="Only those created since then.")
     kind = serializers.ChoiceField(Run.Kind.choices, required=False)
     status = serializers.ChoiceField(Run.Status.choices, required=False)
     started_how = serializers.ChoiceField(["shell", "service", "api", "admin", "schedule"], required=False)
@@ -47,9 +50,12 @@ class Runs(Listing):
 
     def rows(self, query: Mapping[str, Any], **path: Any) -> QuerySet[Any]:
         """Return the requested runs."""
-        return Run.objects.using(self.using).filter(
-            **input_serializers.given(dict(query), "kind", "status", "started_how")
-        )
+        runs = Run.objects.using(self.using).with_undoable_until()
+        if "application_id" in query:
+            runs = of_application(runs, query["application_id"])
+        if "since" in query:
+            runs = runs.filter(created_at__gte=query["since"])
+        return runs.filter(**input_serializers.given(dict(query), "kind", "status", "started_how"))
 
 
 class RunEndpoint(Endpoint):
@@ -58,7 +64,7 @@ class RunEndpoint(Endpoint):
     def find(self, run_id: str) -> Run:
         """Return the run. Raises UnknownObject."""
         key = self.uuid(run_id, what="run")
-        run = Run.objects.using(self.using).filter(pk=key).first()
+        run = Run.objects.using(self.using).with_undoable_until().filter(pk=key).first()
         if run is None:
             raise UnknownObject(what="run", key=key)
         return run
@@ -69,8 +75,7 @@ class RunEndpoint(Endpoint):
 
     def detail(self, run: Run, *, status: int = 200) -> Response:
         """Return the run as it is now."""
-        run.refresh_from_db(using=self.using)
-        return Response(RunDetail(run).data, status=status)
+        return Response(RunDetail(self.find(str(run.pk))).data, status=status)
 
 
 class OneRun(RunEndpoint):

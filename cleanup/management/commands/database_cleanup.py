@@ -5,8 +5,9 @@ progress, failures) goes to standard error.
 """
 
 import json
-from argparse import RawDescriptionHelpFormatter
+from argparse import ArgumentTypeError, RawDescriptionHelpFormatter
 from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from django.core.management.base import CommandParser, DjangoHelpFormatter
@@ -17,6 +18,7 @@ from cleanup.management import rendering
 from cleanup.management.base import ShellCommand
 from cleanup.management.errors import Failure
 from cleanup.management.terminal import asks_a_person, confirm, say
+from cleanup.models import Run
 from cleanup.services.results import JSON
 
 if TYPE_CHECKING:
@@ -30,6 +32,7 @@ VERBS = {
     "cleanup": "cleaning",
     "verify": "checking",
     "status": "status",
+    "runs": "status",
     "repair": "repairing",
     "names": "repairing",
     "approve_names": "repairing",
@@ -51,7 +54,7 @@ VERBS = {
 
 #: Which verbs an option can be used with; an option that is not here can be used with all.
 WORKS_WITH = {
-    "applications": ("dry_run", "cleanup", "verify", "repair", "names", "approve_names", "dismiss_names"),
+    "applications": ("dry_run", "cleanup", "verify", "repair", "names", "approve_names", "dismiss_names", "runs"),
     "max_applications": ("dry_run", "cleanup"),
     "batch_size": ("dry_run", "cleanup", "repair", "resume"),
     "workers": ("dry_run", "cleanup", "rollback", "resume"),
@@ -67,6 +70,9 @@ WORKS_WITH = {
     "preview": ("rollback", "purge"),
     "output": ("export_undo",),
     "stays": ("approve_names",),
+    "state": ("runs",),
+    "since": ("runs",),
+    "limit": ("runs",),
 }
 
 FLAGS = {"applications": "--application"}
@@ -77,6 +83,7 @@ examples:
   manage.py database_cleanup --dry-run --max-applications 5                what would happen to the worst five?
   manage.py database_cleanup --cleanup --application ID --reason "ticket"  clean up one application
   manage.py database_cleanup --cleanup --workers 2 --no-input              clean up everything, without asking
+  manage.py database_cleanup --runs --since 2026-11-01                     what was done, and can it be undone?
   manage.py database_cleanup --rollback RUN --preview                      what would undoing a run restore?
 
 exit status: 0 done, nothing wrong; 1 something was found or failed; 2 wrong usage, or no database; 3 busy or refused
@@ -134,6 +141,19 @@ class Command(ShellCommand):
         work.add_argument("--preview", action="store_true", help="with --rollback or --purge: only look")
         work.add_argument("--output", metavar="FILE", help="with --export-undo: where to write it, not standard output")
         work.add_argument("--stays", action="store_true", help="with --approve-names: the others go into this folder")
+        work.add_argument(
+            "--state",
+            choices=Run.Status.values,
+            metavar="STATE",
+            help=f"with --runs: only those in this state ({', '.join(Run.Status.values)})",
+        )
+        work.add_argument(
+            "--since",
+            type=moment,
+            metavar="WHEN",
+            help="with --runs: only those created since then, as 2026-11-01 or 2026-11-01T08:00 (UTC)",
+        )
+        work.add_argument("--limit", type=int, metavar="N", help="with --runs: at most N, not 100")
         work.add_argument("--reason", default="", metavar="TEXT", help="a reason to record")
         work.add_argument(
             "--no-input",
@@ -168,6 +188,9 @@ class Command(ShellCommand):
             help="keep the names in this folder's group, which is no longer found",
         )
         verbs.add_argument("--status", action="store_true", help="show what is running and what was done")
+        verbs.add_argument(
+            "--runs", action="store_true", help="list the runs with their ids, and until when each can be undone"
+        )
         verbs.add_argument("--rollback", metavar="ID", help="undo a rollback point, or a whole run")
         verbs.add_argument(
             "--export-undo", metavar="ID", help="write an SQL script that undoes a rollback point or run by itself"
@@ -270,6 +293,8 @@ def refuse_number_of_applications(verb: str, number: int) -> None:
     """Refuse more or fewer applications than the verb takes. Raises UsageError."""
     if verb == "verify" and number > 1:
         raise UsageError("--verify takes one --application, or none to verify the whole database.")
+    if verb == "runs" and number > 1:
+        raise UsageError("--runs takes one --application, or none to list the runs of all.")
     if verb in ("names", "approve_names", "dismiss_names") and number != 1:
         raise UsageError(f"{flag(verb)} needs one --application.")
 
@@ -290,4 +315,13 @@ def _listed(words: Iterable[str]) -> str:
     return f"{', '.join(others)} and {last}" if others else last
 
 
-_NUMBERS = ("max_applications", "batch_size", "workers")
+def moment(text: str) -> datetime:
+    """Read a day or a time, in UTC unless it has an offset. Raises ArgumentTypeError."""
+    try:
+        found = datetime.fromisoformat(text)
+        return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        raise ArgumentTypeError(f"{text!r} is neither a day nor a time; use a value such as 2026-11-01") from None
+
+
+_NUMBERS = ("max_applications", "batch_size", "workers", "limit")

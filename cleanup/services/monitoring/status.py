@@ -12,7 +12,8 @@ from cleanup.models import AutomationState, FreezeSwitch, Heartbeat, Result, Run
 from cleanup.services import origin
 from cleanup.services.integrity import freshness
 from cleanup.services.integrity.queued_checks import handed_over
-from cleanup.services.results import ActiveRun, EndedRun, RestoredCopy, ScheduleStatus, Statistics, StatusReport
+from cleanup.services.monitoring.run_list import listed
+from cleanup.services.results import ActiveRun, ListedRun, RestoredCopy, ScheduleStatus, Statistics, StatusReport
 from cleanup.services.runs.lifecycle import worker_is_gone
 from cleanup.services.runs.signs_of_life import silence_of
 
@@ -156,34 +157,23 @@ def _statistics(using: str) -> Statistics:
     )
 
 
-def _runs(using: str) -> tuple[ActiveRun | None, tuple[EndedRun, ...]]:
+def _runs(using: str) -> tuple[ActiveRun | None, tuple[ListedRun, ...]]:
     """Return the active cleanup run and the runs that ended last, in one query with the active one's workers."""
     runs = Run.objects.using(using)
     ended = runs.exclude(ended_at=None).order_by("-ended_at").values("pk")[:LATEST_RUNS]
     held = Q(results__status=Result.Status.IN_PROGRESS, results__lease_expires_at__gt=Now())
     rows: list[Any] = list(
         (runs.exclusive_cleanup() | runs.filter(pk__in=ended))
+        .with_undoable_until()
         .annotate(held=FilteredRelation("results", condition=held))
         .annotate(worker=F("held__worker"), now=Now())
         .order_by(F("ended_at").desc(nulls_last=True))[:MOST_HELD]
     )
     # A run that was ended while workers held several of its applications comes several times.
-    latest = tuple({row.pk: _ended(row) for row in rows if row.ended_at is not None}.values())
+    latest = tuple({row.pk: listed(row) for row in rows if row.ended_at is not None}.values())
     active = [row for row in rows if row.is_active]
     if not active:
         return None, latest
     worked = any(row.worker and not worker_is_gone(row.worker) for row in active)
     silence = silence_of(active[0], now=active[0].now, worked=worked, using=using)
     return progress_of(active[0], worked=worked, silence=silence), latest
-
-
-def _ended(run: Any) -> EndedRun:
-    return EndedRun(
-        run_id=run.pk,
-        kind=run.kind,
-        status=run.status,
-        status_reason=run.status_reason,
-        total_applications=run.total_applications,
-        started_at=run.started_at,
-        ended_at=run.ended_at,
-    )

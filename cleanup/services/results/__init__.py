@@ -49,9 +49,9 @@ if TYPE_CHECKING:
     )
     from cleanup.services.results.requests import Enqueued, FolderSurvivor, FreezeSwitch
     from cleanup.services.results.rollback import Conflict, Copy, NotRestored, RollbackData, RollbackResult, UndoScript
+    from cleanup.services.results.runs import ListedRun, RunList
     from cleanup.services.results.status import (
         ActiveRun,
-        EndedRun,
         HandedOver,
         LastCheck,
         RestoredCopy,
@@ -86,9 +86,9 @@ else:
         purge=("PurgeReport", "PurgedHistory"),
         requests=("Enqueued", "FolderSurvivor", "FreezeSwitch"),
         rollback=("Conflict", "Copy", "NotRestored", "RollbackData", "RollbackResult", "UndoScript"),
+        runs=("ListedRun", "RunList"),
         status=(
             "ActiveRun",
-            "EndedRun",
             "HandedOver",
             "LastCheck",
             "RestoredCopy",
@@ -112,7 +112,6 @@ __all__ = [
     "Copy",
     "Document",
     "DuplicateApplication",
-    "EndedRun",
     "Enqueued",
     "Estimate",
     "Fate",
@@ -132,6 +131,7 @@ __all__ = [
     "LargestApplication",
     "LastCheck",
     "Line",
+    "ListedRun",
     "LivenessReport",
     "NameGroupFolder",
     "NameGroupList",
@@ -152,6 +152,7 @@ __all__ = [
     "RollbackData",
     "RollbackResult",
     "RootFolder",
+    "RunList",
     "ScheduleStatus",
     "Statistics",
     "StatusReport",

@@ -6,6 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 from cleanup.services.results.document import Document
+from cleanup.services.results.runs import ListedRun
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,20 +91,6 @@ class ActiveRun(Document):
 
 
 @dataclass(frozen=True, slots=True)
-class EndedRun(Document):
-    """A run that has ended, or was stopped."""
-
-    run_id: UUID
-    kind: str
-    """``cleanup``, ``rollback`` or ``repair``."""
-    status: str
-    status_reason: str
-    total_applications: int
-    started_at: datetime | None
-    ended_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
 class HandedOver(Document):
     """A check or verification that is queued for a cluster, or was done by one."""
 
@@ -138,7 +125,7 @@ class StatusReport(Document):
     """By name."""
     statistics: Statistics
     active_run: ActiveRun | None
-    latest_runs: tuple[EndedRun, ...]
+    latest_runs: tuple[ListedRun, ...]
     """The runs that ended last, the latest first."""
     handed_over: tuple[HandedOver, ...]
     """Queued checks and verifications, and the latest result of each kind."""

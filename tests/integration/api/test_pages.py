@@ -49,6 +49,17 @@ class TestPages:
         found = [row["run_id"] for page in walk(caller, "runs?limit=2&status=stopped") for row in page]
         assert sorted(found) == sorted(runs[:5])
 
+    def test_of_runs_are_those_of_an_application_since_a_moment(self, caller, served):
+        loan = tree(served, "Loan, Loan").application
+        result = DatabaseCleanupService(using=served).consolidate_duplicate_folders(loan)
+        ((run,),) = walk(caller, f"runs?application_id={loan}&since=2020-01-01T00:00:00Z")
+        assert run["undoable_until"] > run["created_at"]
+        assert caller.get(f"runs/{run['run_id']}").json()["undoable_until"] == run["undoable_until"]
+        DatabaseCleanupService(using=served).rollback_cleanup(result.rollback_id)
+        assert caller.get(f"runs/{run['run_id']}").json()["undoable_until"] is None
+        assert walk(caller, f"runs?application_id={loan}&since=2999-01-01T00:00:00Z") == [[]]
+        assert walk(caller, f"runs?application_id={tree(served, 'Loan').application}") == [[]]
+
     def test_show_no_row_twice_when_rows_come_in_between(self, caller, runs, served):
         first = caller.get("runs?limit=2").json()
         Run.objects.using(served).create(kind="rollback", correlation_id="c", code_version="1", database_identity="d")

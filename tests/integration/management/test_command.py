@@ -451,6 +451,74 @@ class TestStatus:
         assert f"--resume {cleaned.run_id}" in out
 
 
+class TestRuns:
+    @pytest.fixture
+    def undo(self, database, cleaned):
+        return DatabaseCleanupService(using=database).rollback_cleanup(cleaned.run_id, reason="a mistake").run_id
+
+    def listed(self, database, *options):
+        done = run_command(database, "--runs", *options, "--json")
+        assert done.status == 0
+        return done.json
+
+    def test_say_what_was_done_by_whom_and_what_can_be_undone(self, database, loan):
+        run_command(database, "--cleanup", "--no-input", "--reason", "spring")
+        (run,) = self.listed(database)["results"]
+        assert (run["kind"], run["status"], run["reason"]) == ("cleanup", "completed", "spring")
+        assert (run["started_by"], run["started_how"]) == (getpass.getuser(), "shell")
+        assert (run["successful_applications"], run["failed_applications"]) == (1, 0)
+        assert run["undoable_until"] > run["ended_at"]
+        out = run_command(database, "--runs").out
+        assert run["run_id"] in out
+        assert "--rollback RUN --preview" in out
+
+    def test_come_newest_first_up_to_a_limit(self, database, cleaned, undo):
+        runs = [run["run_id"] for run in self.listed(database)["results"]]
+        assert runs == [str(undo), str(cleaned.run_id)]
+        shown = self.listed(database, "--limit", "1")
+        assert ([run["run_id"] for run in shown["results"]], shown["results_left_out"]) == ([str(undo)], 1)
+        assert "... and 1 more." in run_command(database, "--runs", "--limit", "1").out
+
+    def test_that_were_rolled_back_cannot_be_undone_again(self, database, cleaned, undo):
+        assert [run["undoable_until"] for run in self.listed(database)["results"]] == [None, None]
+        assert self.listed(database)["results"][0]["source_run_id"] == str(cleaned.run_id)
+
+    def test_of_an_application_name_its_rollback_point(self, database, loan, cleaned):
+        tree(database, "Loan, Loan")
+        run_command(database, "--cleanup", "--no-input")
+        (run,) = self.listed(database, "--application", loan.application.upper())["results"]
+        point = RollbackPoint.objects.using(database).get(run=cleaned.run_id)
+        assert (run["run_id"], run["rollback_id"]) == (str(cleaned.run_id), str(point.uuid))
+        assert str(point.uuid) in run_command(database, "--runs", "--application", loan.application).out
+
+    @pytest.mark.parametrize(
+        ("options", "found"),
+        [
+            (("--state", "completed"), True),
+            (("--state", "paused"), False),
+            (("--since", "2020-01-01"), True),
+            (("--since", "2999-01-01T08:00+02:00"), False),
+            (("--application", UNKNOWN), False),
+        ],
+    )
+    def test_are_filtered(self, database, cleaned, options, found):
+        assert bool(self.listed(database, *options)["results"]) == found
+        assert (str(cleaned.run_id) in run_command(database, "--runs", *options).out) == found
+
+    @pytest.mark.parametrize(
+        ("options", "named"),
+        [
+            (("--state", "odd"), "completed"),
+            (("--since", "yesterday"), "2026-11-01"),
+            (("--limit", "0"), "at least 1"),
+            (("--application", UNKNOWN, "--application", UNKNOWN), "one --application"),
+        ],
+    )
+    def test_are_not_asked_for_in_other_ways(self, database, options, named):
+        done = run_process(database, "--runs", *options)
+        assert (done.status, named in done.err, "Traceback" in done.err) == (2, True, False)
+
+
 class TestPreflight:
     def test_says_yes(self, database, loan):
         done = run_command(database, "--preflight")
