@@ -119,6 +119,8 @@ _PLAIN = (
     gettext_noop("aborted"),
     gettext_noop("interrupted by %(signal)s"),
     gettext_noop("the database has been under pressure for too long: %(reason)s"),
+    gettext_noop("a table is locked by a session that changes its definition"),
+    gettext_noop("a table has been locked for too long by a session that changes its definition"),
     # Why a copy is one.
     gettext_noop("it is another database than before, as a restored dump or a copied file is"),
     gettext_noop("the server no longer says which database it is"),

@@ -9,7 +9,8 @@ journal does not know, and no image lacks a column.
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TypeVar
 
@@ -57,7 +58,7 @@ def read(*, using: str) -> ReferenceMap:
 def ready(*, using: str, probe: Probe) -> ReferenceMap:
     """Return references to write with; for ``probe`` see ``readiness``.
 
-    Raises PreflightFailed if something could not be moved.
+    Raises PreflightFailed if something could not be moved, and TablesLocked.
     """
     references, problems = examine(using=using, probe=probe)
     if problems:
@@ -66,14 +67,15 @@ def ready(*, using: str, probe: Probe) -> ReferenceMap:
 
 
 def examine(*, using: str, probe: Probe) -> tuple[ReferenceMap, list[Problem]]:
-    """Return the references, and what prevents a run from moving them."""
+    """Return the references, and what prevents a run from moving them. Raises TablesLocked."""
     backend = backends.database(using=using)
-    for _ in range(SCHEMA_READS):
-        references = read(using=using)
-        problems = problems_of(references, using=using, probe=probe)
-        # Rows of a table that was added in between would seem to refer to folders without a foreign key.
-        if not problems or backend.catalogue_digest(references.tables) == references.catalogue_digest:
-            break
+    with _locks_recognised():
+        for _ in range(SCHEMA_READS):
+            references = read(using=using)
+            problems = problems_of(references, using=using, probe=probe)
+            # Rows of a table that was added in between would seem to refer to folders without a foreign key.
+            if not problems or backend.catalogue_digest(references.tables) == references.catalogue_digest:
+                break
     return references, problems
 
 
@@ -86,16 +88,25 @@ def hold(backend: backends.Database, references: ReferenceMap, *, written: Seque
     written = references.written if written is None else written
     try:
         alone = [references.folders.name] if references.counts_through else ()
-        digest = backend.hold_catalogue(references.tables, written=written, alone=alone)
+        with _locks_recognised():
+            digest = backend.hold_catalogue(references.tables, written=written, alone=alone)
     except DatabaseError as error:
-        state = getattr(error.__cause__, "sqlstate", None)
-        if state == _LOCK_NOT_AVAILABLE:
-            raise TablesLocked(*error.args) from error.__cause__
-        if state in _GONE:
+        if getattr(error.__cause__, "sqlstate", None) in _GONE:
             raise SchemaChanged from error
         raise
     if digest != references.catalogue_digest:
         raise SchemaChanged
+
+
+@contextmanager
+def _locks_recognised() -> Iterator[None]:
+    """Raise TablesLocked for what the database says of a lock that was not given."""
+    try:
+        yield
+    except DatabaseError as error:
+        if getattr(error.__cause__, "sqlstate", None) == _LOCK_NOT_AVAILABLE:
+            raise TablesLocked(*error.args) from error.__cause__
+        raise
 
 
 def retry_on_schema_change(work: Callable[[ReferenceMap], T], *, references: Callable[[], ReferenceMap]) -> T:

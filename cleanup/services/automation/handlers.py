@@ -1,7 +1,7 @@
 """The work behind a job lease, by its kind: a run, a check, a verification, a preview, or what a schedule starts.
 
-Runs are processed in pieces; the others are one piece, and begun again a few times if their worker was lost. What ends
-is recorded in the schedule's history.
+Runs are processed in pieces; the others are one piece, and begun again a few times if their worker was lost or the
+database refused for a moment. What ends is recorded in the schedule's history.
 """
 
 import logging
@@ -104,7 +104,7 @@ def scheduled(lease: HeldLease) -> None:
     except (Busy, Frozen) as refusal:
         ended = {"status": ScheduledRun.Status.SKIPPED, "reason": str(refusal)}
     except Exception as error:  # noqa: BLE001  # the edge of a schedule: whatever it is, it is recorded
-        ended = {"status": ScheduledRun.Status.FAILED, "reason": _told(error)}
+        ended = {"status": ScheduledRun.Status.FAILED, "reason": _told(error, lease)}
     goes_on = "run" in ended or ended["status"] == ScheduledRun.Status.WAITING
     rows.update(**ended, **({} if goes_on else {"ended_at": Now()}))
 
@@ -137,12 +137,15 @@ def _attempt(lease: HeldLease, action: Callable[[], object]) -> str:
     try:
         action()
     except Exception as error:  # noqa: BLE001  # as above
-        return _told(error)
+        return _told(error, lease)
     return ""
 
 
-def _told(error: Exception) -> str:
+def _told(error: Exception, lease: HeldLease) -> str:
+    """Return what went wrong; raise it again if that may pass, so that the lease expires and another worker tries."""
     problem = classify(error)
+    if problem.kind == "transient" and lease.attempts < TASK_ATTEMPTS:
+        raise error
     if not is_anticipated(error):
         logger.error("a task failed", exc_info=error)
     return problem.message

@@ -12,12 +12,14 @@ from django.db import transaction
 from cleanup import backends, conf
 from cleanup.models import ConsistencyCheck, JobLease, RollbackPoint, Run, Verification
 from cleanup.references import schema_changes
-from cleanup.retry_limits import MAX_LOST_WORKERS
+from cleanup.references.schema_changes import TablesLocked
+from cleanup.retry_limits import MAX_LOST_WORKERS, TRANSIENT_RETRIES
 from cleanup.services.background import leases
 from cleanup.services.background.leases import HeldLease
+from cleanup.services.concurrency.retry import back_off
 from cleanup.services.errors import classify
 from cleanup.services.repair.worklist import Worklist
-from cleanup.services.runs import lifecycle
+from cleanup.services.runs import lifecycle, table_waits
 from cleanup.services.runs.team import Team
 
 logger = logging.getLogger(__name__)
@@ -110,12 +112,25 @@ def process_run(lease: HeldLease) -> None:
 def _process_for_a_while(run: Run, lease: HeldLease) -> bool:
     """Return whether time was left but nothing could be claimed, because others hold the rest."""
     time_box = LeasedTime(lease)
-    references = schema_changes.ready(using=lease.using, probe=lifecycle.probing(run))
+    try:
+        references = schema_changes.ready(using=lease.using, probe=lifecycle.probing(run))
+    except TablesLocked:
+        _leave_to_the_next(run, using=lease.using)
+        return False
     if lease.row.slot > 1 and not references.applications_are_independent:
         return True  # only one worker if two applications may share a row, see Team
     team = Team(using=lease.using, run=run, references=references, time_box=time_box)
     team.work()
     return time_box.has_time()
+
+
+def _leave_to_the_next(run: Run, *, using: str) -> None:
+    """Have the next delivery look whether the tables are free, unless that has taken too long."""
+    if table_waits.is_too_long(run, using=using):
+        table_waits.end(run, using=using)
+        lifecycle.halt(using=using, run=run, reason=table_waits.LOCKED_TOO_LONG)
+    else:
+        back_off(TRANSIENT_RETRIES)
 
 
 class LeasedTime:

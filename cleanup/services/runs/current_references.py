@@ -41,8 +41,7 @@ class CurrentReferences:
         with self._reading:
             if self.map is not instead_of:
                 return
-            self._read_again += 1
-            if self._read_again > SCHEMA_READS:
+            if self._read_again == SCHEMA_READS:
                 raise SchemaChanged("tables are changed over and over")
             try:
                 # An undo need not know the rows of changed tables.
@@ -51,6 +50,7 @@ class CurrentReferences:
                 )
             except CleanupError as error:
                 raise SchemaChanged(f"tables were changed in the meantime: {error}") from error
+            self._read_again += 1
             changed = schema_changes.log_changes(self.map, references)
             if problems:
                 found = [f"{changed}." if changed else "", *map(str, problems)]

@@ -14,6 +14,7 @@ from cleanup.services.concurrency.throttling import Throttle
 from cleanup.services.runs.progress import RunProgress
 from cleanup.services.runs.signs_of_life import SignsOfLife
 from cleanup.services.runs.stop_requests import StopRequests
+from cleanup.services.runs.table_waits import NO_OTHER_WAIT
 
 #: Applications in a worker's first batch; later ones aim at the target time.
 FIRST_BATCH = 20
@@ -116,8 +117,8 @@ class Pacing:
     def _tell_pressure(self, runs: RunQuerySet) -> None:
         """Write the figures to the run if they are new, and that its worker lives."""
         reason, probes = self.throttle.reason, self.throttle.probes
-        since = Coalesce("waiting_since", Now()) if reason else None
-        runs.update(probes=probes, heartbeat_at=Now(), waiting_for=reason, waiting_since=since)
+        waits = {"waiting_for": reason, "waiting_since": Coalesce("waiting_since", Now())} if reason else NO_OTHER_WAIT
+        runs.update(probes=probes, heartbeat_at=Now(), **waits)
 
     def _lost_patience(self, runs: RunQuerySet) -> int:
         return runs.filter(waiting_since__lte=Now() - conf.throttle_patience()).move_to(

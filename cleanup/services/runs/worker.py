@@ -30,6 +30,7 @@ from cleanup.services import origin
 from cleanup.services.concurrency.pipeline import ALONE, BatchAbandoned, Pipeline, PipelineSlot
 from cleanup.services.concurrency.retry import back_off, reconnect, retry_connected
 from cleanup.services.errors import Classified, classify, is_anticipated
+from cleanup.services.runs import table_waits
 from cleanup.services.runs.claims import Claims
 from cleanup.services.runs.current_references import CurrentReferences
 from cleanup.services.runs.lifecycle import release_dead, results_of
@@ -70,12 +71,13 @@ class Worker:
     _task: Task = field(init=False)
     _began: float = field(init=False, default=0.0)
     """When the last transaction had its slot, by the monotonic clock."""
-    _waits_for_tables: float | None = field(init=False, default=None)
-    """Since when a table is locked by a change of its definition, by the monotonic clock."""
+    _waits_for_tables: bool = field(init=False)
+    """Whether a table was locked by a change of its definition when it was last written, here or by another worker."""
 
     def __post_init__(self) -> None:
         self.name = self.claims.worker
         self.backend: backends.Database = backends.database(using=self.using)
+        self._waits_for_tables = self.run.waiting_for == table_waits.TABLES_LOCKED
         self._use_current_references()
 
     def _use_current_references(self) -> None:
@@ -237,7 +239,9 @@ class Worker:
                 return {one.pk for one in together}
 
     def _count(self, outcomes: Sequence[Outcome]) -> None:
-        self._waits_for_tables = None
+        if self._waits_for_tables:
+            self._waits_for_tables = False
+            self._retry(lambda: table_waits.end(self.run, using=self.using))
         self.references.note_batch()
         self.signs.note()
         self.progress.count(outcomes)
@@ -254,7 +258,7 @@ class Worker:
             if isinstance(error, TablesLocked):
                 self._wait_for_tables()
             else:
-                self._retry(lambda: self.references.read_again(instead_of=self._map))
+                self._read_tables_again()
         except SchemaChanged as obstacle:
             reason = str(obstacle)
             self.claims.give_back(rows, error_code=obstacle.code, error_class="system", error_message=reason)
@@ -262,12 +266,19 @@ class Worker:
         else:
             self.claims.give_back(rows)
 
+    def _read_tables_again(self) -> None:
+        """Use the references of today, unless tables are locked; raises SchemaChanged if these forbid the run."""
+        try:
+            self._retry(lambda: self.references.read_again(instead_of=self._map))
+        except TablesLocked:
+            self._wait_for_tables()
+
     def _wait_for_tables(self) -> None:
         """Wait a moment; raises SchemaChanged when that has taken too long."""
-        now = time.monotonic()
-        since = self._waits_for_tables = self._waits_for_tables or now
-        if now - since > conf.throttle_patience().total_seconds():
-            raise SchemaChanged("a table has been locked for too long by a session that changes its definition")
+        self._waits_for_tables = True
+        if self._retry(lambda: table_waits.is_too_long(self.run, using=self.using)):
+            table_waits.end(self.run, using=self.using)
+            raise SchemaChanged(table_waits.LOCKED_TOO_LONG)
         back_off(TRANSIENT_RETRIES)
 
     def _fail(self, row: Claimed, error: Classified, exception: Exception) -> None:

@@ -7,8 +7,9 @@ import subprocess
 import time
 from datetime import UTC, datetime, timedelta
 
+import psycopg
 import pytest
-from django.db import connections, transaction
+from django.db import OperationalError, connections, transaction
 from django.db.models.functions import Now
 from django.test.utils import CaptureQueriesContext
 from django.utils.module_loading import import_string
@@ -28,7 +29,7 @@ from cleanup.models import (
     ScheduledRun,
     Verification,
 )
-from cleanup.retry_limits import MAX_LOST_WORKERS
+from cleanup.retry_limits import MAX_LOST_WORKERS, TASK_ATTEMPTS
 from cleanup.services import DatabaseCleanupService
 from cleanup.services.alerting.alerts import evaluate
 from cleanup.services.automation import heartbeat, schedules, switch
@@ -36,8 +37,9 @@ from cleanup.services.background import clusters, leases
 from cleanup.services.integrity import verification
 from cleanup.services.runs import lifecycle, signs_of_life
 from tests.integration.management.test_command import run_command
+from tests.support import databases
 from tests.support.deliveries import deliver, make_due
-from tests.support.trees import assert_tree, tree
+from tests.support.trees import assert_tree, sql, tree
 
 
 def cluster_schedules(database):
@@ -55,6 +57,27 @@ class TestARunInTheBackground:
         assert (run.status, run.done_applications, run.started_by) == ("completed", 3, "ann")
         for made in trees:
             assert_tree(database, made, "Loan/Docs(3)")
+
+    @pytest.mark.only("postgresql")
+    @pytest.mark.parametrize("lock", ["SHARE MODE", "ACCESS EXCLUSIVE MODE"])
+    def test_that_meets_a_locked_table_too_often_is_paused(self, database, service, queue, settings, lock):
+        settings.CLEANUP_LOCK_TIMEOUT_MS = 20
+        settings.CLEANUP_TICK_SECONDS = 0.001
+        settings.CLEANUP_THROTTLE_PATIENCE_SECONDS = 0.1
+        made = tree(database, "Loan/Docs(1), Loan/Docs(2)")
+        run = service.start_cleanup()
+        with psycopg.connect(databases.url_of(database)) as session:
+            session.execute(sql(database, f"LOCK TABLE :files IN {lock}"))
+            task, arguments = queue.pop(0)
+            import_string(task)(*arguments)
+            run.refresh_from_db()
+            assert (run.is_claimable, "locked" in run.waiting_for) == (True, True)
+            deliver(queue)
+        run.refresh_from_db()
+        assert (run.status, run.paused_by_error, run.waiting_for) == ("paused", True, "")
+        assert "locked for too long" in run.status_reason
+        service.resume(run.pk)
+        assert_tree(database, made, "Loan/Docs(3)")
 
     def test_is_cleaned_once_however_often_each_task_is_delivered(self, database, service, queue, settings):
         settings.CLEANUP_TICK_SECONDS = 0.001
@@ -397,6 +420,34 @@ class TestASchedulesTime:
         run = ScheduledRun.objects.using(database).get()
         assert (run.status, run.reason != "") == ("failed", True)
         assert Verification.objects.using(database).get().passed is None
+
+    @pytest.mark.only("postgresql")
+    @pytest.mark.parametrize("name", ["consistency_check", "full_cleanup"])
+    def test_is_made_up_for_if_a_table_is_locked_for_a_moment(self, database, queue, settings, name):
+        settings.CLEANUP_LOCK_TIMEOUT_MS = 20
+        make_due(database, name)
+        heartbeat.heartbeat(using=database)
+        with psycopg.connect(databases.url_of(database)) as session:
+            session.execute(sql(database, "LOCK TABLE :folders IN ACCESS EXCLUSIVE MODE"))
+            with pytest.raises(OperationalError):
+                deliver(queue)
+        assert ScheduledRun.objects.using(database).get().status == "started"
+        JobLease.objects.using(database).update(lease_expires_at=Now())
+        heartbeat.heartbeat(using=database)
+        deliver(queue)
+        assert ScheduledRun.objects.using(database).get().status in ("completed", "planned")
+
+    @pytest.mark.only("postgresql")
+    def test_fails_if_a_table_stays_locked(self, database, queue, settings):
+        settings.CLEANUP_LOCK_TIMEOUT_MS = 20
+        make_due(database, "full_cleanup")
+        heartbeat.heartbeat(using=database)
+        JobLease.objects.using(database).update(attempts=TASK_ATTEMPTS - 1)
+        with psycopg.connect(databases.url_of(database)) as session:
+            session.execute(sql(database, "LOCK TABLE :folders IN ACCESS EXCLUSIVE MODE"))
+            deliver(queue)
+        run = ScheduledRun.objects.using(database).get()
+        assert (run.status, "holds the rows or the table" in run.reason) == ("failed", True)
 
 
 class TestACheck:
