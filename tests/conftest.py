@@ -59,6 +59,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--rewrite-golden", action="store_true", help="write the statements of tests/integration/sql anew")
     parser.addoption("--every-statement", action="store_true", help="kill at every statement, not at a sample of them")
     parser.addoption("--concurrency-seconds", type=float, default=8, help="how long the crowd works at once")
+    parser.addoption("--soak-days", type=int, default=2, help="days that go by in the office")
+    parser.addoption("--soak-day-seconds", type=float, default=4, help="how long such a day takes")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -85,6 +85,8 @@ class Server:
     process: subprocess.Popen = field(repr=False)
     boot: Callable[[], subprocess.Popen] = field(repr=False)
     """Starts it again on the same data."""
+    binaries: Path = field(repr=False)
+    """The directory of its programs."""
     port: str = ""
     """Where it is not the usual one."""
 
@@ -105,12 +107,24 @@ class Server:
         self.wait_until_ready()
 
     def promote(self) -> None:
-        """Become a standby of no one, which has all that there is, and then a primary, on a timeline of its own."""
+        """Become a primary on a timeline of its own; one that stands by for no server becomes a standby before."""
+        if not self._standby_signal.exists():
+            self._become_a_standby()
+        (self.directory / "data" / "promote").touch()
+        self.process.send_signal(signal.SIGUSR1)
+        self.wait_until_ready()
+        while self._standby_signal.exists():
+            time.sleep(0.01)
+
+    @property
+    def _standby_signal(self) -> Path:
+        return self.directory / "data" / "standby.signal"
+
+    def _become_a_standby(self) -> None:
         self.crash()
-        signal_file = self.directory / "data" / "standby.signal"
-        signal_file.touch()
+        self._standby_signal.touch()
         if (user := User.needed()) is not None:
-            os.chown(signal_file, user.uid, user.gid)
+            os.chown(self._standby_signal, user.uid, user.gid)
         (self.directory / "data" / "postmaster.pid").unlink(missing_ok=True)
         self.process = self.boot()
         wait_until_ready(
@@ -119,12 +133,6 @@ class Server:
             log=self.directory / "log",
             state=("ready", "standby"),
         )
-        trigger = self.directory / "data" / "promote"
-        trigger.touch()
-        self.process.send_signal(signal.SIGUSR1)
-        self.wait_until_ready()
-        while signal_file.exists():
-            time.sleep(0.01)
 
     def wait_until_ready(self) -> None:
         """Wait for the server to accept connections."""
@@ -256,23 +264,25 @@ def launch(binaries: Path, *, directory: Path, user: User | None, settings: dict
     return serve(binaries, directory=directory, user=user, settings=settings)
 
 
-def copy(server: Server, **settings: str) -> Server:
-    """Start a server on a base backup of another one, beside it, with settings beside the usual ones."""
+def copy(server: Server, *, follows: bool = False, **settings: str) -> Server:
+    """Start a server on a base backup of another one, beside it, with settings beside the usual ones.
+
+    One that ``follows`` the other is its standby, and takes over all that is committed there.
+    """
     user = User.needed()
     directory = Path(tempfile.mkdtemp(prefix=PREFIX, dir=room()))
     try:
         (directory / "owner.pid").write_text(str(os.getpid()), encoding="ascii")
         if user:
             os.chown(directory, user.uid, user.gid)
-        binaries = runnable(find_binaries(), directory=directory, user=user)
-        command = [find_backup(binaries), "-D", directory / "data", "-h", server.directory, "-U", "postgres"]
+        command = [find_backup(server.binaries), "-D", directory / "data", "-h", server.directory, "-U", "postgres"]
         subprocess.run(
-            [*command, "--checkpoint=fast", "--no-sync"],
+            [*command, "--checkpoint=fast", "--no-sync", *(["--write-recovery-conf"] if follows else [])],
             check=True,
             cwd=directory,
             **(user.arguments() if user else {}),
         )
-        return serve(binaries, directory=directory, user=user, settings={**SETTINGS, **settings})
+        return serve(server.binaries, directory=directory, user=user, settings={**SETTINGS, **settings})
     except BaseException:
         shutil.rmtree(directory, ignore_errors=True)
         raise
@@ -296,11 +306,11 @@ def serve(binaries: Path, *, directory: Path, user: User | None, settings: dict[
                 env=environment,
                 # Its own group: Ctrl-C is for the tests, which then stop the server.
                 process_group=0,
-                preexec_fn=die_with_parent,  # noqa: PLW1509 - no thread of ours runs yet
+                preexec_fn=die_with_parent,  # noqa: PLW1509 - it takes no lock that a thread may hold
                 **become,
             )
 
-    server = Server(directory=directory, process=boot(), boot=boot, port=settings.get("port", ""))
+    server = Server(directory=directory, process=boot(), boot=boot, binaries=binaries, port=settings.get("port", ""))
     try:
         server.wait_until_ready()
     except BaseException:

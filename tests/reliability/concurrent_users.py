@@ -47,7 +47,9 @@ def together(workers: list[Callable[[threading.Event], None]], *, seconds: float
 class Person:
     """One writer, with a connection of their own, who may try again when the server is back."""
 
-    def __init__(self, database: str, number: int, ledger: Ledger, *, outlives_the_server: bool = False) -> None:
+    def __init__(
+        self, database: str, number: int, ledger: Ledger, *, pace: float = 0, outlives_the_server: bool = False
+    ) -> None:
         self.database = database
         self.rng = random.Random(number)
         self.ledger = ledger
@@ -55,6 +57,8 @@ class Person:
         self.applications = list(Application.objects.using(database).values_list("pk", flat=True))
         self.own: list[str] = []
         """Files that no one else deletes or moves."""
+        self.pace = pace
+        """Seconds between two actions."""
         self.outlives_the_server = outlives_the_server
         self.at_stake: set[str] = set()
         """The keys that the action at hand writes."""
@@ -88,6 +92,7 @@ class Person:
                         raise
                     self._doubt(action)
                     stop.wait(PAUSE)
+                stop.wait(self.pace)
         except Exception as error:  # noqa: BLE001  # whatever reaches a writer is what we are here to see
             self.ledger.fault(f"{action.__name__}: {error!r}")
         finally:
@@ -251,8 +256,8 @@ class Person:
 class Clerk(Person):
     """A writer of another program, on its own tables and in plain SQL; see `tests.benchmarks.adopted`."""
 
-    def __init__(self, database: str, number: int, ledger: Ledger, *, outlives_the_server: bool = False) -> None:
-        super().__init__(database, number, ledger, outlives_the_server=outlives_the_server)
+    def __init__(self, database: str, number: int, ledger: Ledger, **options: Any) -> None:
+        super().__init__(database, number, ledger, **options)
         self.notes: list[int] = []
         self.folders: list[str] = []
         self.people = [str(uuid.UUID(int=self.rng.getrandbits(128))) for _ in range(3)]

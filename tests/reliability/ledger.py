@@ -45,14 +45,14 @@ class Ledger:
     actions: Counter[str] = field(default_factory=Counter)
     refusals: Counter[str] = field(default_factory=Counter)
     faults: list[str] = field(default_factory=list)
-    longest: float = 0
-    """Seconds that the slowest action took, its waits included."""
+    slowest: dict[str, float] = field(default_factory=dict)
+    """By the name of an action: the most seconds that it took, its waits included."""
     lock: Any = field(default_factory=threading.Lock)
 
     def count(self, name: str, *, seconds: float = 0) -> None:
         with self.lock:
             self.actions[name] += 1
-            self.longest = max(self.longest, seconds)
+            self.slowest[name] = max(self.slowest.get(name, 0), seconds)
 
     def refused(self, name: str, why: str) -> None:
         with self.lock:
@@ -71,8 +71,9 @@ class Ledger:
 
     def figures(self) -> str:
         """Return what was done, in a line or two."""
-        done, refused = dict(self.actions), dict(self.refusals)
-        return f"{self.actions.total()} things done, the slowest in {self.longest:.1f} s: {done}; {refused}"
+        name = max(self.slowest, key=self.slowest.__getitem__, default="")
+        slowest = f"the slowest in {self.slowest.get(name, 0):.1f} s ({name})"
+        return f"{self.actions.total()} things done, {slowest}: {dict(self.actions)}; {dict(self.refusals)}"
 
 
 def files(database: str) -> dict[str, tuple]:

@@ -2,7 +2,6 @@
 
 import contextlib
 import shutil
-import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -66,7 +65,7 @@ def assert_rests_until_it_is_adopted(copy: str) -> None:
 class TestARestoredCopy:
     @pytest.mark.only("postgresql")
     def test_of_a_dump_rests_until_it_is_adopted(self, interrupted):
-        with restored(interrupted):
+        with databases.restored_dump(interrupted, programs=pgserver.find_binaries()):
             assert_rests_until_it_is_adopted(interrupted)
 
     @pytest.mark.only("sqlite")
@@ -77,17 +76,6 @@ class TestARestoredCopy:
         shutil.copy(original, copy)
         with databases.swapped_in(interrupted, name=str(copy)):
             assert_rests_until_it_is_adopted(interrupted)
-
-
-@contextlib.contextmanager
-def restored(using: str) -> Iterator[None]:
-    """Put what a dump of the database is restored to behind its alias."""
-    programs, url = pgserver.find_binaries(), databases.url_of(using)
-    archive = subprocess.run([programs / "pg_dump", "-Fc", url], check=True, capture_output=True).stdout
-    with databases.blank(using):
-        command = [programs / "pg_restore", "--clean", "--if-exists", "-d", databases.url_of(using)]
-        subprocess.run(command, check=True, input=archive)
-        yield
 
 
 @pytest.mark.only("postgresql")

@@ -12,6 +12,7 @@ import contextlib
 import itertools
 import os
 import shutil
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import quote
@@ -21,6 +22,7 @@ from django.db import connections, transaction
 from psycopg.pq import TransactionStatus
 
 from tests import pgserver
+from tests.support.failover import Failover
 
 ALIASES = {"sqlite": "default", "postgresql": "postgresql"}
 
@@ -238,7 +240,17 @@ def blank(using: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def elsewhere(using: str, server: pgserver.Server) -> Iterator[None]:
+def restored_dump(using: str, *, programs: Path) -> Iterator[None]:
+    """Put what a dump of the database is restored to behind the alias, by the server's own programs."""
+    archive = subprocess.run([programs / "pg_dump", "-Fc", url_of(using)], check=True, capture_output=True).stdout
+    with blank(using):
+        command = [programs / "pg_restore", "--clean", "--if-exists", "-d", url_of(using)]
+        subprocess.run(command, check=True, input=archive)
+        yield
+
+
+@contextlib.contextmanager
+def elsewhere(using: str, server: pgserver.Server | Failover) -> Iterator[None]:
     """Put the empty maintenance database of another server behind the alias."""
     connection = connections[using]
     connection.close()
