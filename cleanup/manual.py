@@ -1,5 +1,9 @@
 """Where the manual, whose chapters are installed with the app, explains what the product refuses."""
 
+from pathlib import Path
+
+_CHAPTERS = Path(__file__).parent / "docs"
+
 _REFUSALS = ("references", "references-and-refusals")
 _RUNS = ("safety", "how-a-run-is-safe")
 _GUARDS = ("safety", "guards")
@@ -40,4 +44,11 @@ def reference_to(code: str) -> str:
     if code not in SECTIONS:
         return ""
     chapter, anchor = SECTIONS[code]
-    return f"See the manual (cleanup/docs/{chapter}.md#{anchor})."
+    return f"See the manual ({path_of(chapter)}#{anchor})."
+
+
+def path_of(chapter: str) -> str:
+    """Return where a chapter is: in full, unless it is below the current directory."""
+    file = _CHAPTERS / f"{chapter}.md"
+    here = Path.cwd()
+    return str(file.relative_to(here) if file.is_relative_to(here) else file)

@@ -27,7 +27,7 @@ from cleanup.management.database_url import location
 from cleanup.management.errors import Failure, failure_of, interrupted_run
 from cleanup.management.log_lines import kept_off_terminals
 from cleanup.management.terminal import RunProgress, console, say
-from cleanup.manual import reference_to
+from cleanup.manual import path_of, reference_to
 from cleanup.services.errors import RUN_AT_WORK
 from cleanup.text_safety import safe
 
@@ -36,7 +36,7 @@ DONE, FOUND, REFUSED = 0, 1, 3
 WITH_LOG = 2
 ERRORS_KEPT_BACK = (
     "Errors were logged. To see log lines on the terminal, add --verbosity 2; "
-    "for a log file, see the manual (cleanup/docs/operations.md)."
+    f"for a log file, see the manual ({path_of('operations')})."
 )
 
 INTERRUPTED, PIPE_CLOSED = 128 + signal.SIGINT, 128 + signal.SIGPIPE
@@ -179,8 +179,10 @@ class ShellCommand(BaseCommand):
         if isinstance(cause, Declined):  # which is not an error
             say(self.err, message)
             sys.exit(failure.exit_status)
+        # A message that ends with a command has a line of its own, so that the command can be copied.
+        between = " " if message.endswith(".") else "\n"
         raise CommandError(
-            f"{message} {reference_to(failure.code)}".rstrip(), returncode=failure.exit_status
+            f"{message}{between}{reference_to(failure.code)}".rstrip(), returncode=failure.exit_status
         ) from cause
 
     def _end_unread(self, error: OSError) -> NoReturn:

@@ -15,6 +15,7 @@ from cleanup.models import NameGroup, Result
 from cleanup.phrases import as_time, with_reason
 from cleanup.services.merging.suggested_policies import setting_of as collision_setting
 from cleanup.services.repair.kinds import repairable
+from cleanup.services.results import UNKNOWN
 from cleanup.text_safety import safe
 
 if TYPE_CHECKING:
@@ -46,6 +47,9 @@ if TYPE_CHECKING:
 #: What is not shown where no files are mapped.
 _ABOUT_FILES = frozenset({"files_moved", "files_to_move"})
 
+#: Applications that are named with a reason that they share; the table above has all of them.
+NAMED = 3
+
 BAD, GOOD, WARN = "bold red", "green", "yellow"
 
 
@@ -69,9 +73,16 @@ def show_cleanup(to: Console, report: CleanupReport, *, verbose: bool = False) -
         setting = safe(collision_setting(report.collision_policies))
         say(to, f"Applications refused because of collisions can be cleaned up with this setting: {setting}")
     if report.dry_run:
-        say(to, "Nothing was changed. Clean up with: manage.py database_cleanup --cleanup")
+        say(to, f"Nothing was changed. {_next_step(report)}".rstrip())
     elif report.run_id is not None and report.rollback_points:
         say(to, f"Undo all of it with: manage.py database_cleanup --rollback {report.run_id}")
+
+
+def _next_step(report: CleanupReport) -> str:
+    """Say how to do what a dry run has shown."""
+    if report.successful_cleanups:
+        return "Clean up with: manage.py database_cleanup --cleanup"
+    return "To clean up what is on hold, add --include-held." if report.held_applications else ""
 
 
 def show_repair(to: Console, report: RepairReport) -> None:
@@ -154,13 +165,23 @@ def _show_results(to: Console, report: CleanupReport, *, roots: bool) -> None:
         _show_changes(to, result, would="would take" if report.dry_run else "took")
         differing.update(result.details.get("differing_columns", {}))
         widening.update(result.details.get("widening", {}))
-        if result.error_message:
-            say(to, f"{safe(result.application_id)}: {safe(result.error_message)}", style=WARN)
+    _show_errors(to, report.results)
     if differing:
         columns = [f"{safe(column)} ({counted(number, 'folder')})" for column, number in sorted(differing.items())]
         say(to, f"Removed folders differ from those that stay in {', '.join(columns)}.")
     for table, number in sorted(widening.items()):
         say(to, f"People or groups who would newly see files, by {safe(table)}: {number:,}.", style=WARN)
+
+
+def _show_errors(to: Console, results: Sequence[FolderCleanupResult]) -> None:
+    """Show why applications were not cleaned up, each reason once."""
+    applications: dict[str, list[str]] = {}
+    for result in results:
+        if result.error_message:
+            applications.setdefault(result.error_message, []).append(result.application_id)
+    for message, named in applications.items():
+        more = f" and {len(named) - NAMED:,} more" if len(named) > NAMED else ""
+        say(to, f"{', '.join(map(safe, named[:NAMED]))}{more}: {safe(message)}", style=WARN)
 
 
 def _show_changes(to: Console, result: FolderCleanupResult, *, would: str) -> None:
@@ -421,7 +442,11 @@ def _show_handed_over(to: Console, entry: HandedOver) -> None:
 def _show_last_check(to: Console, check: LastCheck | None, *, at_work: bool) -> None:
     """Show what is known about duplicates, and whether it can still be true."""
     if check is None:
-        say(to, "Nothing has been checked yet.", style=WARN)
+        say(
+            to,
+            "No check is stored yet: a schedule stores one every hour, and --check --background one at once.",
+            style=WARN,
+        )
         return
     number = check.duplicate_applications
     found = f"{counted(number, 'application')} had duplicates" if number else "No duplicates"
@@ -518,7 +543,15 @@ def show_preflight(to: Console, preflight: PreflightReport) -> None:
             say(to, f"  {safe(f'{problem.code}: {problem.message}')}", style=style)
     if preflight.problems or preflight.warnings:
         say(to, reference_to("preflight"))
-    if preflight.ok:
+    estimate = preflight.estimate
+    colliding = 0 if estimate == UNKNOWN else estimate.colliding_applications
+    if preflight.ok and colliding:
+        say(
+            to,
+            "Yes: a cleanup can run, but it would refuse applications: see the warning about collisions.",
+            style=WARN,
+        )
+    elif preflight.ok:
         say(to, "Yes: a cleanup can run.", style=GOOD)
     else:
         say(to, "No: a cleanup would stop before it starts. Fix the problems above first.", style=BAD)

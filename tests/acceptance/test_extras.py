@@ -65,6 +65,10 @@ class TestHostWithoutExtras:
         told = migrated(bare()).refused("database_cleanup", "--cleanup", "--background", "--no-input")
         assert 'The background cannot be used without "django_q" in INSTALLED_APPS.' in told
 
+    def test_is_told_that_it_has_no_schedules(self, bare):
+        told = migrated(bare()).refused("database_cleanup", "--start")
+        assert 'The automated service cannot be used without "django_q" in INSTALLED_APPS.' in told
+
 
 @pytest.mark.only("sqlite")
 class TestMissingExtra:

@@ -128,6 +128,17 @@ class TestChapters:
         assert code in CODES_OF_ERRORS
         assert anchor in anchors(CHAPTERS[f"{chapter}.md"])
 
+    def test_are_found_from_any_directory(self, tmp_path, monkeypatch):
+        assert manual.path_of("safety") == "cleanup/docs/safety.md"
+        monkeypatch.chdir(tmp_path)
+        assert Path(manual.path_of("safety")).is_file()
+
+    def test_have_tables_whose_rows_are_whole(self):
+        for name, text in {"README.md": README, **CHAPTERS}.items():
+            for table in re.findall(r"(?:^ *\|.*\|\n)+", text, re.MULTILINE):
+                cells = [len(re.findall(r"(?<!\\)\|", line)) for line in table.splitlines()]
+                assert len(set(cells)) == 1, (name, table)
+
     def test_have_no_title_twice(self):
         titles = [title for text in CHAPTERS.values() for title in re.findall(r"^## (.*)$", text, re.MULTILINE)]
         assert sorted(titles) == sorted(set(titles))

@@ -18,6 +18,7 @@ from cleanup.management import rendering
 from cleanup.management.base import ShellCommand
 from cleanup.management.errors import Failure
 from cleanup.management.terminal import asks_a_person, confirm, say
+from cleanup.manual import path_of
 from cleanup.models import Run
 from cleanup.services.results import JSON
 
@@ -104,7 +105,7 @@ class Command(ShellCommand):
 
     help = (
         "Find, merge, undo and verify duplicate folders.\n"
-        "Give exactly one action; the manual explains each (cleanup/docs/command.md)."
+        f"Give exactly one action; the manual explains each ({path_of('command')})."
     )
 
     def create_parser(self, prog_name: str, subcommand: str, **options: Any) -> CommandParser:

@@ -12,8 +12,12 @@ from cleanup.services.background import clusters
 
 
 def start(*, using: str, started_by: str = "") -> None:
-    """Let the schedules fire from now on; do nothing if the service is already started. Raises RestoredCopy."""
+    """Let the schedules fire from now on; do nothing if the service is already started.
+
+    Raises RestoredCopy, and MissingApp where there can be no cluster.
+    """
     origin.refuse_copy(using=using)
+    clusters.require_app("The automated service")
     _switch(using=using, started=True, changed_by=started_by)
 
 

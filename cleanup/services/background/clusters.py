@@ -85,9 +85,14 @@ def require_alive(*, using: str) -> None:
     origin.refuse_copy(using=using)
     if alive(using=using):
         return
-    if not apps.is_installed("django_q"):
-        raise MissingApp(what="The background", app="django_q")
+    require_app("The background")
     raise NoCluster
+
+
+def require_app(what: str) -> None:
+    """Raise MissingApp if what relies on clusters cannot be used in this project."""
+    if not apps.is_installed("django_q"):
+        raise MissingApp(what=what, app="django_q")
 
 
 def beat(*, using: str) -> None:

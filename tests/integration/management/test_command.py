@@ -14,6 +14,7 @@ from datetime import timedelta
 import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
+from django.test import override_settings
 from django.utils import timezone
 
 from cleanup.models import FreezeSwitch, Hold, RemovedFolder, Result, RollbackPoint, Run
@@ -21,7 +22,7 @@ from cleanup.services import DatabaseCleanupService
 from tests import ROOT
 from tests.support import databases
 from tests.support.model_roles import SETTINGS_MODULE, File
-from tests.support.trees import assert_tree, dump, execute, is_postgresql, tree
+from tests.support.trees import assert_tree, dump, execute, is_postgresql, raw, tree
 
 MESS = "Loan/Docs(x.txt, y.txt), Loan/{Docs(a.txt), Photos(b.jpg)}, Loan"
 MERGED = "Loan/{Docs(a.txt, x.txt, y.txt), Photos(b.jpg)}"
@@ -243,6 +244,20 @@ class TestDryRun:
             tree(database, "Loan*2")
         root = f"of its duplicate root folders, “[red]Loan” ({made['older']}) would stay."
         assert (root in run_command(database, "--dry-run", *options).out) == says
+
+    def test_gives_a_reason_that_applications_share_once(self, database, settings):
+        settings.CLEANUP_DIFFERENT_ROOTS = "refuse"
+        for _ in range(5):
+            tree(database, "Loan, Lease")
+        out = run_command(database, "--dry-run").out
+        assert out.count("Its root folders have different names") == 1
+        assert " and 2 more: Its root folders" in out
+
+    def test_offers_no_cleanup_that_would_do_nothing(self, database, loan):
+        Hold.objects.using(database).create(application_key=loan.application, reason="audit")
+        out = run_command(database, "--dry-run").out
+        assert out.endswith("Nothing was changed. To clean up what is on hold, add --include-held.\n")
+        assert "--cleanup" in run_command(database, "--dry-run", "--include-held").out
 
     def test_of_named_applications_looks_at_those(self, database, loan):
         other = tree(database, "Loan*2")
@@ -531,6 +546,17 @@ class TestPreflight:
         settings.CLEANUP_FOLDER_LIVE = None
         del settings.CLEANUP_FOLDER_LIVE
         execute(scratch_database, "ALTER TABLE :folders ADD COLUMN deleted_at timestamp")
+
+    def test_says_that_applications_would_be_refused(self, scratch_database):
+        made = tree(scratch_database, "one:Loan, two:Loan")
+        one, two = (raw(scratch_database, made[name]) for name in ("one", "two"))
+        kind = "uuid" if is_postgresql(scratch_database) else "char(32)"
+        columns = f"id integer PRIMARY KEY, folder_id {kind}, person integer, UNIQUE (folder_id, person)"
+        execute(scratch_database, f"CREATE TABLE shares ({columns})")
+        execute(scratch_database, f"INSERT INTO shares VALUES (1, '{one}', 1), (2, '{two}', 1)")
+        with override_settings(CLEANUP_EXTRA_REFERENCES=["shares.folder_id"]):
+            done = run_command(scratch_database, "--preflight")
+        assert (done.status, "Yes: a cleanup can run, but it would refuse applications" in done.out) == (0, True)
 
     def test_says_no_with_the_reason(self, scratch_database, trashed):
         done = run_command(scratch_database, "--preflight")
