@@ -30,17 +30,21 @@ def test_help_leaves_each_example_on_its_line():
     assert EXAMPLES in parser.format_help()
 
 
-@pytest.mark.parametrize("words", [["./manage.py"], [sys.executable, "manage.py"]], ids=["script", "python"])
-def test_bash_completes_as_the_manual_shows(words):
+@pytest.mark.parametrize(
+    ("words", "begun", "completed"),
+    [(["./manage.py"], "--rol", "--rollback="), ([sys.executable, "manage.py"], "--ru", "--runs")],
+    ids=["script", "python"],
+)
+def test_bash_completes_as_the_manual_shows(words, begun, completed):
     (lines,) = blocks("bash")
-    typed = [*words, "database_cleanup", "--rol"]
+    typed = [*words, "database_cleanup", begun]
     script = f"""{lines}
 COMP_WORDS=({shlex.join(typed)}) COMP_CWORD={len(typed) - 1}
-_manage_py {shlex.quote(typed[0])} --rol database_cleanup
+_manage_py {shlex.quote(typed[0])} {begun} database_cleanup
 echo "${{COMPREPLY[@]}}"
 """
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(
         ["bash", "-c", script], capture_output=True, text=True, check=True, cwd=ROOT, env={**os.environ, "PATH": path}
     )
-    assert done.stdout.split() == ["--rollback="]
+    assert done.stdout.split() == [completed]
