@@ -19,7 +19,8 @@ def location(*, using: str) -> str:
     options = parameters.get("OPTIONS") or {}
     user = quote(str(parameters["USER"] or ""), safe="")
     password = ":***" if parameters["PASSWORD"] else ""
-    host = quote(str(parameters["HOST"] or "localhost"), safe="[]:,/")
+    elsewhere = "" if options.get("service") else "localhost"
+    host = quote(str(parameters["HOST"] or elsewhere), safe="[]:,/")
     port = f":{parameters['PORT']}" if parameters["PORT"] else ""
     name = parameters["NAME"] or options.get("dbname") or f"?service={options.get('service', '')}"
     role = f" as {options['assume_role']}" if options.get("assume_role") else ""

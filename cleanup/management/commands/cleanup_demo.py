@@ -21,6 +21,7 @@ from cleanup.management.base import DONE, FOUND, REFUSED, ShellCommand, operator
 from cleanup.management.demo_data import Filled, fill, messes
 from cleanup.management.terminal import Rows, counted, say
 from cleanup.management.tree_output import content, folder_tree
+from cleanup.manual import path_of
 from cleanup.models import Application, File, Folder, RollbackPoint, Run
 from cleanup.services import CleanupReport
 from cleanup.text_safety import safe
@@ -186,7 +187,7 @@ class Command(ShellCommand):
         prefix = f"{_runnable()} database_cleanup"
         alias = "" if self.using == "default" else f" --database {self.using}"
         for what, arguments in (
-            ("what was done so far", "--status"),
+            ("what was done so far, and until when it can be undone", "--runs"),
             ("the application that was undone has its duplicates again", "--check"),
             (
                 "it is on hold, so that the next cleanup leaves it alone, unless told otherwise",
@@ -199,7 +200,11 @@ class Command(ShellCommand):
         ):
             say(self.out, f"  # {what}", style="dim")
             say(self.out, f"  {prefix} {arguments}{alias}")
-        say(self.out, "", f"The manual, in cleanup/docs, explains the rest. {self._how_to_start_again()}")
+        say(
+            self.out,
+            "",
+            f"The manual explains the rest; begin with {path_of('adopting')}. {self._how_to_start_again()}",
+        )
 
     def _invite_to_the_admin(self) -> None:
         """Make an account for the admin, unless there are people already, and say where to click."""
@@ -216,7 +221,7 @@ class Command(ShellCommand):
             "  # look at it in a browser, as the people in the office would",
             f"  {_runnable()} runserver",
             f"  # open http://127.0.0.1:8000/admin/ and sign in as {ACCOUNT} with the password {password}",
-            "  # click Cleanup, then Duplicates: one application waits, since its cleanup was undone",
+            "  # click Folder cleanup, then Duplicates: one application is on hold, because its cleanup was undone",
             "",
         )
 

@@ -134,6 +134,11 @@ class TestDatabaseLine:
         assert "cannot be reached" in done.sentence
         assert "hunter2" not in done.err
 
+    @pytest.mark.only("postgresql")
+    def test_names_the_service_that_says_where_it_is(self, database):
+        done = run_process(database, "--check", url="postgresql:///?service=nowhere")
+        assert (done.status, done.err.splitlines()[0]) == (2, "Database: postgresql:///?service=nowhere")
+
 
 # Decided before any database is asked.
 @pytest.mark.only("sqlite")

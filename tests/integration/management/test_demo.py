@@ -105,7 +105,7 @@ class TestFromNothing:
         )
         assert done.returncode == 0, done.stderr
         assert done.stderr.splitlines()[0].startswith("Database: ")
-        assert f"{Path(sys.executable).name} manage.py database_cleanup --status" in done.stdout
+        assert f"{Path(sys.executable).name} manage.py database_cleanup --runs" in done.stdout
 
 
 class TestRefusal:
