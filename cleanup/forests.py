@@ -263,6 +263,14 @@ class Fates:
             if folder == last:
                 return
 
+    def pairs(self) -> Iterator[tuple[str, str]]:
+        """Yield the keys of removed folders, each with that of the folder that it becomes."""
+        keys = self.keys
+        for survivor in self.grouped:
+            into = keys[survivor]
+            for folder in self.removed(survivor):
+                yield keys[folder], into
+
     def nested(self) -> Iterator[tuple[str, str]]:
         """Yield the keys of roots that get a parent, each with it."""
         for folder, parent in zip(self.moved, self.moved_from, strict=True):
@@ -379,8 +387,7 @@ class Removed(Mapping[str, str]):
         return self._fates.removals
 
     def __iter__(self) -> Iterator[str]:
-        for survivor in self._fates.grouped:
-            yield from map(self._fates.keys.__getitem__, self._fates.removed(survivor))
+        return (folder for folder, _ in self._fates.pairs())
 
     def __getitem__(self, key: str) -> str:
         folder = self._fates.keys.find(key)

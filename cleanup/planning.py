@@ -82,9 +82,7 @@ class Plan:
 
     def pairs(self) -> Iterator[tuple[str, str]]:
         """Yield each removed folder with the one that stays."""
-        for group in self.groups:
-            for folder in group.removed:
-                yield folder, group.survivor
+        return self.fates.pairs() if self.fates else iter(self.removed.items())
 
     def nested(self) -> Iterator[tuple[str, str]]:
         """Yield each root folder that is moved under another, with that one."""

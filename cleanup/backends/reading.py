@@ -459,18 +459,16 @@ class Reading(Room, ABC):
 
     def principals(self, target: Target, who: Sequence[str]) -> list[tuple[Any, ...]]:
         """Return the points of a target's rows, with cells of the columns that say to whom they grant something."""
-        return list(
-            self.fetch(
-                block(
-                    """
-                    SELECT DISTINCT given.point, {who}
-                      FROM {matches}
-                    """,
-                    who=", ".join(self._cell(f"t.{quote(column)}") for column in who),
-                    matches=self.matching(target, number=0),
-                )
-            )
+        ctes, (matches,) = self._matching_all([target])
+        granted = block(
+            """
+            SELECT DISTINCT given.point, {who}
+              FROM {matches}
+            """,
+            who=", ".join(self._cell(f"t.{quote(column)}") for column in who),
+            matches=matches,
         )
+        return [row[1:] for row in self.fetch_each([granted], ctes=ctes)]
 
     # What differs between databases.
 

@@ -134,7 +134,7 @@ class Examiner:
         if removals and self._unkeyed:
             self._refuse_unkeyed(decisions, removals)
         if removals and (planned.compare or self._refuses_widening):
-            self._note_widening(decisions)
+            self._note_widening(decisions, removals)
         ruled = [table for table in self.collisions.ruled if tables is None or table in tables]
         if ruled:
             self._find_collisions(decisions, removals, ruled)
@@ -247,8 +247,8 @@ class Examiner:
         if not cells:
             return
         folders = {row.key: row for row in rows}
-        removed = decision.plan.removed
-        ones, others = ([folders[key] for key in keys] for keys in (removed, removed.values()))
+        pairs = list(decision.plan.pairs())
+        ones, others = ([folders[pair[place]] for pair in pairs] for place in (0, 1))
         start = len(self.targets.copied_columns)
         end = start + len(self.compared_columns)
         names = {self.tables.folder_name: sum(map(ne, map(_name, ones), map(_name, others)))}
@@ -287,8 +287,8 @@ class Examiner:
         for decision in planned.decisions:
             decision.unused = planned.removals.unused
 
-    def _note_widening(self, decisions: Sequence[MergeDecision]) -> None:
-        for decision, widened in zip(decisions, self.widening.count(decisions), strict=True):
+    def _note_widening(self, decisions: Sequence[MergeDecision], removals: Removals) -> None:
+        for decision, widened in zip(decisions, self.widening.count(decisions, removals), strict=True):
             if widened:
                 decision.details["widening"] = widened
                 if self._refuses_widening:

@@ -7,17 +7,16 @@ Reads only.
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain, groupby
+from operator import itemgetter
 
 from cleanup import conf
 from cleanup.backends.changes import Cell
 from cleanup.references.grants import Grant, grants
 from cleanup.services.merging.decisions import MergeDecision
-from cleanup.services.merging.targets import MOST_REMOVED, Batch, Targets
+from cleanup.services.merging.targets import MOST_REMOVED, Batch, Removals, Targets
 
 Who = tuple[Cell, ...]
-
-Member = tuple[int, str, str]
-"""The decision's position, the folder that stays, and one of its group."""
 
 
 class Widening:
@@ -29,85 +28,80 @@ class Widening:
         held = {table.name for table in targets.references.holding}
         self._contents = [r for r in targets.references.references if r.table in held]
 
-    def count(self, decisions: Sequence[MergeDecision]) -> list[dict[str, int]]:
-        """Return for each decision how many people and groups would newly see files, by table; mostly none."""
+    def count(self, decisions: Sequence[MergeDecision], removals: Removals) -> list[dict[str, int]]:
+        """Return for each decision how many people and groups would newly see files, by table; mostly none.
+
+        ``removals`` are counted by the decisions' positions.
+        """
         newcomers: defaultdict[tuple[int, int], set[Who]] = defaultdict(set)
-        remaining = self._members(decisions) if self.grants else iter(())
-        while places := list(_some(remaining)):
-            self._note(places, newcomers)
+        for part in removals.parts() if self.grants else ():
+            self._note(decisions, part, newcomers)
         found: list[dict[str, int]] = [{} for _ in decisions]
         for (place, number), people in newcomers.items():
             table = str(self.grants[number].reference.table)
             found[place][table] = found[place].get(table, 0) + len(people)
         return found
 
-    def _members(self, decisions: Sequence[MergeDecision]) -> Iterator[list[Member]]:
-        """Yield the groups that become one folder each."""
-        for place, decision in enumerate(decisions):
-            if decision.goes_ahead:
-                for group in decision.plan.groups:
-                    yield [(place, group.survivor, folder) for folder in (group.survivor, *group.removed)]
-
-    def _note(self, places: Sequence[Member], newcomers: defaultdict[tuple[int, int], set[Who]]) -> None:
+    def _note(
+        self,
+        decisions: Sequence[MergeDecision],
+        part: Batch,
+        newcomers: defaultdict[tuple[int, int], set[Who]],
+    ) -> None:
         """Add who would newly see files of some groups, each whole, by decision and grant."""
-        batch = self._batch([folder for _, _, folder in places])
-        groups: dict[tuple[int, str], list[int]] = {}
-        for number, (place, survivor, _) in enumerate(places):
-            groups.setdefault((place, survivor), []).append(number)
-        granted = [(grant, self._granted(grant, batch)) for grant in self.grants]
-        filled = self._filled(batch, groups, granted)
-        for number, (_, who_by_folder) in enumerate(granted):
-            for place, people in _newcomers(groups, who_by_folder, filled).items():
-                newcomers[place, number] |= people
+        members = list(dict.fromkeys(chain(part.survivors, part.removed)))
+        granted = [self._granted(grant, members) for grant in self.grants]
+        shared = {folder for who_by_folder in granted for folder in who_by_folder}
+        if not shared:
+            return
+        groups = [
+            (place, folders)
+            for place, folders in _groups(part)
+            if decisions[place].goes_ahead and not shared.isdisjoint(folders)
+        ]
+        filled = self._filled([folder for _, folders in groups for folder in folders])
+        for number, who_by_folder in enumerate(granted):
+            for place, folders in groups:
+                if newly := _newcomers(folders, who_by_folder, filled):
+                    newcomers[place, number] |= newly
 
-    def _batch(self, keys: list[str]) -> Batch:
+    def _granted(self, grant: Grant, folders: Sequence[str]) -> dict[str, set[Who]]:
+        """Return who is granted each folder."""
+        granted: dict[str, set[Who]] = {}
+        for some in _several(folders):
+            target = self.targets.of(grant.reference, self._batch(some))
+            for position, *who in self.targets.backend.reading.principals(target, grant.who):
+                granted.setdefault(some[position], set()).add(tuple(who))
+        return granted
+
+    def _filled(self, folders: Sequence[str]) -> set[str]:
+        """Return the folders in which something is."""
+        filled: set[str] = set()
+        for some in _several(folders):
+            batch = self._batch(some)
+            targets = [self.targets.of(r, batch) for r in self._contents if len(r.columns) == 1]
+            filled.update(some[counted.point] for counted in self.targets.backend.reading.count_rows(targets))
+        return filled
+
+    def _batch(self, keys: Sequence[str]) -> Batch:
         """Return folders that are counted by their position."""
+        keys = list(keys)
         cells = self.targets.key_cells(keys)
         return Batch(list(range(len(keys))), keys, keys, [1] * len(keys), cells, cells)
 
-    def _granted(self, grant: Grant, batch: Batch) -> dict[int, set[Who]]:
-        """Return who is granted each folder, by its position."""
-        granted: dict[int, set[Who]] = {}
-        target = self.targets.of(grant.reference, batch)
-        for position, *who in self.targets.backend.reading.principals(target, grant.who):
-            granted.setdefault(position, set()).add(tuple(who))
-        return granted
 
-    def _filled(
-        self,
-        batch: Batch,
-        groups: Mapping[tuple[int, str], list[int]],
-        granted: Sequence[tuple[Grant, Mapping[int, set[Who]]]],
-    ) -> set[int]:
-        """Return the positions of the folders in which something is, of the groups that some are granted."""
-        shared = {position for _, who in granted for position in who}
-        asked = sorted({n for numbers in groups.values() if not shared.isdisjoint(numbers) for n in numbers})
-        if not asked:
-            return set()
-        some = self._batch([batch.removed[number] for number in asked])
-        reading = self.targets.backend.reading
-        counted = reading.count_rows([self.targets.of(r, some) for r in self._contents if len(r.columns) == 1])
-        return {asked[rows.point] for rows in counted if rows.rows}
+def _several(folders: Sequence[str]) -> Iterator[Sequence[str]]:
+    """Yield as many folders at a time as a statement takes."""
+    return (folders[start : start + MOST_REMOVED] for start in range(0, len(folders), MOST_REMOVED))
 
 
-def _some(groups: Iterator[list[Member]]) -> Iterator[Member]:
-    """Yield the members of the next groups, until they are many."""
-    members = 0
-    while members < MOST_REMOVED and (group := next(groups, None)):
-        members += len(group)
-        yield from group
+def _groups(part: Batch) -> Iterator[tuple[int, list[str]]]:
+    """Yield the decision's position and the folders of each group, the one that stays first."""
+    for (place, survivor), removals in groupby(part.removals(), key=itemgetter(0, 2)):
+        yield place, [survivor, *(removed for _, removed, _, _ in removals)]
 
 
-def _newcomers(
-    groups: Mapping[tuple[int, str], list[int]], granted: Mapping[int, set[Who]], filled: set[int]
-) -> dict[int, set[Who]]:
-    """Return who would newly see something, by the position of the decision."""
-    found: dict[int, set[Who]] = {}
-    for (place, _), numbers in groups.items():
-        if granted.keys().isdisjoint(numbers):
-            continue
-        everyone = set().union(*(granted.get(number, set()) for number in numbers))
-        newly = {who for who in everyone for n in numbers if n in filled and who not in granted.get(n, set())}
-        if newly:
-            found.setdefault(place, set()).update(newly)
-    return found
+def _newcomers(folders: Sequence[str], granted: Mapping[str, set[Who]], filled: set[str]) -> set[Who]:
+    """Return who would newly see something in a group: who sees some of it, but not all in which something is."""
+    everyone = set[Who]().union(*(granted.get(folder, ()) for folder in folders))
+    return {who for who in everyone for folder in folders if folder in filled and who not in granted.get(folder, ())}
