@@ -42,10 +42,12 @@ class MisplacedSql:
         return sql.block(
             """
             WITH back AS MATERIALIZED (
-                SELECT r.point_id AS point, f.{folder_key} AS folder, f.{own} AS application, {survivor} AS survivor
+                -- Folders whose survivors are still in their application, as nearly all are, have no such rows.
+                SELECT r.point_id AS point, f.{folder_key} AS folder, f.{own} AS application, s.{own} AS other
                   FROM cleanup_removedfolder AS r
                   JOIN {folders} AS f ON f.{folder_key} = {removed}
-                 WHERE {of_points}
+                  LEFT JOIN {folders} AS s ON s.{folder_key} = {survivor}
+                 WHERE {of_points} AND (s.{own} IS NULL OR s.{own} <> f.{own})
             )
             {misplaced}
             """,
@@ -63,11 +65,9 @@ class MisplacedSql:
             SELECT b.point, '{kind}', {key}
               FROM back AS b
               JOIN {table} AS x ON {in_folder}
-              LEFT JOIN {folders} AS s ON s.{folder_key} = b.survivor
-             WHERE x.{row_owner} <> b.application AND (s.{own} IS NULL OR x.{row_owner} = s.{own})
+             WHERE x.{row_owner} <> b.application AND (b.other IS NULL OR x.{row_owner} = b.other)
             """,
             kind=kind,
-            own=self.sql.own,
             **parts,
         )
 
