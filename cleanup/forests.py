@@ -7,7 +7,7 @@ afterwards. What a plan holds becomes texts only as it is read.
 
 from array import array
 from collections.abc import Iterator, Mapping, MutableSequence, Sequence
-from itertools import repeat
+from itertools import chain, repeat
 from typing import NamedTuple, TypeVar, overload
 
 from cleanup.packing import UNKNOWN, Numbers, PackedTexts
@@ -263,13 +263,10 @@ class Fates:
             if folder == last:
                 return
 
-    def pairs(self) -> Iterator[tuple[str, str]]:
-        """Yield the keys of removed folders, each with that of the folder that it becomes."""
-        keys = self.keys
-        for survivor in self.grouped:
-            into = keys[survivor]
-            for folder in self.removed(survivor):
-                yield keys[folder], into
+    def merged(self, survivor: int) -> tuple[str, list[str]]:
+        """Return the keys of a folder and of those that become it, in order."""
+        key, folders = self.keys.__getitem__, [*self.removed(survivor)]
+        return key(survivor), [*map(key, folders)]
 
     def nested(self) -> Iterator[tuple[str, str]]:
         """Yield the keys of roots that get a parent, each with it."""
@@ -387,7 +384,7 @@ class Removed(Mapping[str, str]):
         return self._fates.removals
 
     def __iter__(self) -> Iterator[str]:
-        return (folder for folder, _ in self._fates.pairs())
+        return chain.from_iterable(self._fates.merged(survivor)[1] for survivor in self._fates.grouped)
 
     def __getitem__(self, key: str) -> str:
         folder = self._fates.keys.find(key)

@@ -54,6 +54,11 @@ class Texts:
             self._texts.append(text)
         return number
 
+    def numbers(self, texts: Iterable[str | None], *, none: int) -> list[int]:
+        """Return the numbers of texts, as one by one, and ``none`` for each None."""
+        known = self._numbers
+        return [none if text is None else known[text] if text in known else self.number(text) for text in texts]
+
     def find(self, text: str) -> int:
         """Return the number of a text, or UNKNOWN."""
         return self._numbers.get(text, UNKNOWN)

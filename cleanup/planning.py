@@ -16,7 +16,7 @@ from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from heapq import merge
-from itertools import chain, islice
+from itertools import chain, islice, repeat
 from operator import attrgetter
 from typing import NamedTuple
 
@@ -82,7 +82,15 @@ class Plan:
 
     def pairs(self) -> Iterator[tuple[str, str]]:
         """Yield each removed folder with the one that stays."""
-        return self.fates.pairs() if self.fates else iter(self.removed.items())
+        return chain.from_iterable(zip(removed, repeat(survivor)) for survivor, removed in self.merged())
+
+    def merged(self, *, deepest_first: bool = False) -> Iterator[tuple[str, Sequence[str]]]:
+        """Yield each folder that takes in others, with these in order; parents before children, or after them."""
+        if self.fates:
+            survivors = self.fates.grouped
+            return map(self.fates.merged, reversed(survivors) if deepest_first else survivors)
+        groups = reversed(self.groups) if deepest_first else self.groups
+        return ((group.survivor, group.removed) for group in groups)
 
     def nested(self) -> Iterator[tuple[str, str]]:
         """Yield each root folder that is moved under another, with that one."""
@@ -159,13 +167,13 @@ def plan_merge(
 
 def _forest(rows: Iterable[FolderRow]) -> Forest:
     folders = sorted(rows, key=_by_age)
-    keys, names = Texts([folder.key for folder in folders]), Texts()
+    keys, names = Texts([folder.key for folder in folders]), dict[str, int]()
     if len(keys) != len(folders):
         raise ValueError("a folder key appears twice")
     return Forest(
         keys,
-        parents=[NONE if folder.parent is None else keys.number(folder.parent) for folder in folders],
-        names=[names.number(folder.name) if folder.live else NONE for folder in folders],
+        parents=keys.numbers([folder.parent for folder in folders], none=NONE),
+        names=[names.setdefault(folder.name, len(names)) if folder.live else NONE for folder in folders],
         ages=range(len(folders)),  # in which they are
     )
 

@@ -14,7 +14,6 @@ from cleanup.backends.catalogue import Table, TableName
 from cleanup.backends.changes import Cell, RowCount, Target, ValueChange, ValueChanges
 from cleanup.backends.references import ListReference
 from cleanup.folder_tables import FolderTables, folder_tables
-from cleanup.forests import Group
 from cleanup.planning import FolderRow
 from cleanup.policies import TriggerPolicy
 from cleanup.references import Reference, ReferenceMap
@@ -47,12 +46,13 @@ class Batch:
     unused: frozenset[Reference] = frozenset()
     """References that have nothing to change."""
 
-    def add(self, point: int, group: Group) -> None:
+    def add(self, point: int, survivor: str, removed: Sequence[str]) -> None:
         """Add the folders that become another one."""
-        self.points += repeat(point, len(group.removed))
-        self.removed += group.removed
-        self.survivors += repeat(group.survivor, len(group.removed))
-        self.ranks += range(1, len(group.removed) + 1)
+        number = len(removed)
+        self.points += repeat(point, number)
+        self.removed += removed
+        self.survivors += repeat(survivor, number)
+        self.ranks += range(1, number + 1)
 
     def removals(self) -> Iterator[tuple[int, str, str, int]]:
         """Yield point, removed folder, survivor and rank."""
@@ -90,8 +90,8 @@ class Removals:
         if self._whole is None:
             self._whole = Batch()
             for point, decision in self._decisions:
-                for group in decision.plan.groups:
-                    self._whole.add(point, group)
+                for survivor, removed in decision.plan.merged():
+                    self._whole.add(point, survivor, removed)
             self._finish(self._whole)
         self._whole.unused = self.unused
         return self._whole
@@ -103,8 +103,8 @@ class Removals:
             return
         batch = Batch()
         for point, decision in self._decisions:
-            for group in reversed(decision.plan.groups):
-                batch.add(point, group)
+            for survivor, removed in decision.plan.merged(deepest_first=True):
+                batch.add(point, survivor, removed)
                 if len(batch.removed) >= MOST_REMOVED:
                     yield self._finish(batch)
                     batch = Batch()
