@@ -5,6 +5,7 @@ whose columns are right stays as it is; a root keeps its number or path, and wha
 what is there.
 """
 
+import math
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -108,6 +109,8 @@ class _Numbering:
         self.forest = forest
         self.take = take
         self.found: dict[str, tuple[Value, ...]] = {}
+        self._end = -math.inf
+        """The last number of the trees that have kept theirs, where one count goes through all."""
 
     def run(self) -> dict[str, tuple[Value, ...]]:
         trees: set[int] = set()
@@ -123,11 +126,12 @@ class _Numbering:
         """Return the root's number: the one that it has, unless its tree would then reach into others."""
         left, right = root.number(self.columns.left), root.number(self.columns.right)
         if self.columns.tree is not None:
-            return 1 if left is None or left < 1 else left
+            return max(1, left or 1)
         needed = 2 * self._size(root)
-        if left is not None and right is not None and needed <= right - left + 1:
-            return left
-        return self.take(needed)
+        if left is None or right is None or left <= self._end or needed > right - left + 1:
+            return self.take(needed)
+        self._end = left + needed - 1
+        return left
 
     def _size(self, root: Node) -> int:
         count, waiting = 0, [root]
@@ -157,21 +161,16 @@ class _Numbering:
         """Return the children in their order: those that lie within the parent's numbers, then those that came."""
         tree, left, right = (parent.number(name) for name in (self.columns.tree, self.columns.left, self.columns.right))
 
-        def place(child: Node) -> tuple[bool, tuple[int, int, str]]:
+        def place(child: Node) -> tuple[bool, tuple[float, float, str]]:
             own = child.number(self.columns.left)
             within = own is not None and left is not None and right is not None and left < own < right
             return not within or child.number(self.columns.tree) != tree, self._place(child)
 
         return sorted(self.forest.children.get(parent.key, ()), key=place)
 
-    def _place(self, node: Node) -> tuple[int, int, str]:
-        unnumbered = 2**63
+    def _place(self, node: Node) -> tuple[float, float, str]:
         tree, left = node.number(self.columns.tree), node.number(self.columns.left)
-        return (
-            unnumbered if tree is None and self.columns.tree else tree or 0,
-            left if left is not None and left > 0 else unnumbered,
-            node.key,
-        )
+        return (math.inf if tree is None else tree, math.inf if left is None else left, node.key)
 
 
 # Texts.
@@ -221,7 +220,7 @@ def _stepped(columns: SteppedPath, forest: Forest) -> dict[str, tuple[Value, ...
     last = _last_steps(columns, forest)
     for node, _ in forest.downward():
         path = paths.get(node.key)
-        if path is None or not path or len(path) % columns.step:
+        if not path or len(path) % columns.step:
             continue  # a root without a path gives none to what is below
         found[node.key] = _with_counts(columns, path, len(path) // columns.step, forest, node)
         for child, step in _steps(columns, node, forest.children.get(node.key, ()), last):
