@@ -208,7 +208,6 @@ class Fates:
         self.keys = forest.keys
         self.parents = forest.parents
         """The parents of folders once it is done."""
-        self.parents.extend(repeat(NONE, size - len(self.parents)))
         self.into = column(size)
         """The survivors of removed folders."""
         self.grouped = column(0)

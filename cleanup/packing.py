@@ -138,8 +138,12 @@ class PackedTexts:
         self._pack = pack
         self._spell = spell
         self._content = bytearray()
-        self._growing_ends = array("I", [0]) if width is None else None
-        self._ends: Sequence[int] = self._growing_ends or range(0, sys.maxsize, width or 1)
+        self._growing_ends: array[int] | None = None
+        self._ends: Sequence[int]
+        if width is None:
+            self._ends = self._growing_ends = array("I", [0])
+        else:
+            self._ends = range(0, sys.maxsize, width)
         self._slots = array("I", [0]) * 1024
         self._size = 0
 

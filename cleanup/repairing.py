@@ -283,15 +283,13 @@ class Repairs:
             self._homes[application] = Home(self.around.folders.get(application, ()), self.names)
         return self._homes[application]
 
-    def has_owner(self, found: Found, row: Literal["folder", "file"]) -> bool:
-        """Return whether the application exists that a row tells; leave the row as it is otherwise."""
-        if found.application is None:
-            self.left.append(Left(row, found.key, None, Reason.NO_APPLICATION))
-        elif found.application not in self.around.existing:
-            self.left.append(Left(row, found.key, found.application, Reason.MISSING_APPLICATION))
-        else:
-            return True
-        return False
+    def owner_of(self, found: Found, row: Literal["folder", "file"]) -> str | None:
+        """Return the application that a row tells, if it exists; leave the row as it is otherwise."""
+        if found.application in self.around.existing:
+            return found.application
+        reason = Reason.NO_APPLICATION if found.application is None else Reason.MISSING_APPLICATION
+        self.left.append(Left(row, found.key, found.application, reason))
+        return None
 
     # Folders.
 
@@ -318,7 +316,7 @@ class Repairs:
         owner = min(owners & set(self.around.existing), default=None)
         if owner is None:
             for edge in circle:
-                self.has_owner(Found(edge.folder, edge.application, edge.parent), "folder")
+                self.owner_of(Found(edge.folder, edge.application, edge.parent), "folder")
             return
         home = self.home(owner)
         self.sources[owner] |= owners
@@ -336,20 +334,19 @@ class Repairs:
         """Yield the folders of findings, by age, with their applications' folders."""
         rows: list[tuple[FolderRow, str]] = []
         for found in several:
-            if self.has_owner(found, "folder") and found.application is not None:
-                row = self.home(found.application).rows.get(found.key)
+            if (owner := self.owner_of(found, "folder")) is not None:
+                row = self.home(owner).rows.get(found.key)
                 if row is not None:
-                    rows.append((row, found.application))
+                    rows.append((row, owner))
         for row, application in sorted(rows, key=lambda one: (one[1], one[0].age, one[0].key)):
             yield row, self.home(application)
 
     def foreign_parents(self, several: Sequence[Found]) -> None:
         """Put folders in a folder of another application where their files are at home, or among what was recovered."""
         for found, part in parts_of(several, self.around.folders):
-            if not self.has_owner(found, "folder") or found.application is None:
-                continue
-            told = self._told(part)
-            self._settle(found, part, next(iter(told)) if len(told) == 1 else found.application)
+            if (owner := self.owner_of(found, "folder")) is not None:
+                told = self._told(part)
+                self._settle(found, part, next(iter(told)) if len(told) == 1 else owner)
 
     def missing_applications(self, several: Sequence[Found]) -> None:
         """Give folders of a missing application to that of their files, or of their parent."""
@@ -358,7 +355,7 @@ class Repairs:
             above = self.around.owners.get(found.target or "")
             if len(told) == 1:
                 self._settle(found, part, next(iter(told)))
-            elif above in self.around.existing and above is not None:
+            elif above is not None and above in self.around.existing:
                 self._settle(found, part, above)
             else:
                 self.left += [Left("folder", row.key, found.application, Reason.UNDECIDED) for row in part]
@@ -383,23 +380,23 @@ class Repairs:
     def computed(self, several: Iterable[Found]) -> None:
         """Have what tree hooks keep of folders computed again."""
         for found in sorted(several, key=lambda found: found.key):
-            if self.has_owner(found, "folder") and found.application is not None:
-                self.home(found.application).mended.append(found.key)
+            if (owner := self.owner_of(found, "folder")) is not None:
+                self.home(owner).mended.append(found.key)
 
     # Files.
 
     def files_without_folder(self, several: Iterable[Found]) -> None:
         """File what lies in a missing folder among what was recovered."""
         for found in sorted(several, key=lambda found: found.key):
-            if self.has_owner(found, "file") and found.application is not None:
-                home = self.home(found.application)
+            if (owner := self.owner_of(found, "file")) is not None:
+                home = self.home(owner)
                 self._file(home, found, home.recovered())
 
     def foreign_files(self, several: Iterable[Found]) -> None:
         """File what lies in a folder of another application in its own: at the same path, if that exists."""
         for found in sorted(several, key=lambda found: found.key):
-            if self.has_owner(found, "file") and found.application is not None:
-                home = self.home(found.application)
+            if (owner := self.owner_of(found, "file")) is not None:
+                home = self.home(owner)
                 path = self.around.paths.get(found.target or "", ())
                 place = home.within(path) if path else None
                 self._file(home, found, place or home.recovered())

@@ -82,9 +82,8 @@ def _renamed(then: Table, now: Table) -> dict[str, str]:
 
 
 def _goes_round(name: str, moved: dict[str, str]) -> bool:
-    seen, at = {name}, moved.get(name)
-    while at is not None and at not in seen:
-        seen.add(at)
+    at = moved.get(name)
+    while at is not None and at != name:  # no two have the same new name, so no other circle is entered
         at = moved.get(at)
     return at == name
 
