@@ -40,6 +40,17 @@ SQL = (
     (" <> ", " = "),
     ("LEFT JOIN", "JOIN"),
     ("SELECT DISTINCT", "SELECT"),
+    (" < ", " <= "),
+    (" <= ", " < "),
+    (" > ", " >= "),
+    (" >= ", " > "),
+    (" DESC", " ASC"),
+    ("UNION ALL", "UNION"),
+    ("EXCEPT", "UNION"),
+    ("coalesce(", "nullif("),
+    ("COALESCE(", "NULLIF("),
+    ("min(", "max("),
+    ("max(", "min("),
 )
 IS_SQL = re.compile(r"\b(SELECT|FROM|WHERE|AND|OR|NOT|EXISTS|JOIN|UPDATE|INSERT|DELETE|SET|IS)\b")
 
@@ -53,6 +64,11 @@ class Mutant:
     path: tuple[ast.AST, ...] = field(repr=False)
     """The classes that the function stands in, and the function."""
     place: int
+
+    @property
+    def code(self) -> types.CodeType:
+        """The function's code, while it is not changed."""
+        return self.function.__code__
 
     def apply(self) -> None:
         """Change the function in place, for all who have imported it."""
@@ -110,7 +126,7 @@ Place = tuple[str, Callable[[], None]]
 def _places(function: ast.FunctionDef) -> Iterator[Place]:
     body = function.body[1:] if ast.get_docstring(function) else function.body
     for statement in body:
-        for node in ast.walk(statement):
+        for node in _walk(statement):
             yield from _places_of(node)
         yield from _left_out(statement, function.body)
     for node in ast.walk(function):
@@ -119,6 +135,13 @@ def _places(function: ast.FunctionDef) -> Iterator[Place]:
             if node is not function and isinstance(inner, list):
                 for statement in inner:
                     yield from _left_out(statement, inner)
+
+
+def _walk(node: ast.AST) -> Iterator[ast.AST]:
+    yield node
+    for child in ast.iter_child_nodes(node):
+        if not (isinstance(child, ast.keyword) and child.arg == "strict"):  # which asserts, and decides nothing
+            yield from _walk(child)
 
 
 def _places_of(node: ast.AST) -> Iterator[Place]:  # noqa: C901 - one case a kind of place
@@ -140,7 +163,7 @@ def _places_of(node: ast.AST) -> Iterator[Place]:  # noqa: C901 - one case a kin
             other = ast.Sub if isinstance(node.op, ast.Add) else ast.Add
             if not any(isinstance(side, (ast.Constant, ast.JoinedStr)) and _text(side) for side in _sides(node)):
                 yield f"{type(node.op).__name__} becomes {other.__name__}", lambda: setattr(node, "op", other())
-        case ast.Return() if node.value is not None:
+        case ast.Return() if node.value is not None and ast.unparse(node.value) not in ("None", "False"):
             yield "returns nothing", lambda: setattr(node, "value", ast.Constant(None))
         case ast.Constant():
             yield from _places_of_constant(node)

@@ -1,8 +1,9 @@
 """Do the tests notice a fault? ``python -m tests.reliability.mutation planning`` (journal, sqlite, postgresql, or all).
 
-The tests are collected and the databases made once; then each mutant is put into a fork of the process, which runs
-tests until one fails. A mutant that none notices is a survivor: it needs a test, or a line in `survivors.txt` that says
-why it makes no difference. Exits with 1 for a survivor without such a line, and for a line without such a survivor.
+The tests are collected and the databases made once, and it is noted which functions each test calls; then each mutant
+is put into a fork of the process, which runs the tests that call its function, the fastest first, until one fails. A
+mutant that none notices is a survivor: it needs a test, or a line in `survivors.txt` that says why it makes no
+difference. Exits with 1 for a survivor without such a line, and for a line without such a survivor.
 """
 
 import argparse
@@ -10,9 +11,14 @@ import importlib
 import os
 import signal
 import sys
+import threading
 import time
+import types
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
+from operator import itemgetter
 from pathlib import Path
 
 import pytest
@@ -32,6 +38,7 @@ class Subject:
     """Qualified names; none: all."""
     tests: tuple[str, ...]
     keyword: str = ""
+    settings: str = "tests.settings"
 
 
 _UNDO = (
@@ -44,8 +51,16 @@ _UNDO = (
 
 _STATEMENTS = ("tests/integration/backends/test_statements.py", *_UNDO)
 
+_PLANNING = ("tests/unit/test_planning.py",)
+
 SUBJECTS = {
-    "planning": Subject(module="cleanup.planning", tests=("tests/unit/test_planning.py",)),
+    "planning": Subject(module="cleanup.planning", tests=_PLANNING, keyword="not Large"),
+    "forests": Subject(module="cleanup.forests", tests=_PLANNING, keyword="not Large"),
+    "packing": Subject(module="cleanup.packing", tests=("tests/unit/test_packing.py",)),
+    "repairing": Subject(module="cleanup.repairing", tests=("tests/unit/test_repairing.py",)),
+    "computing": Subject(module="cleanup.hooks.computing", tests=("tests/unit/test_computing.py",)),
+    "retyping": Subject(module="cleanup.backends.retyping", tests=("tests/unit/test_retyping.py",)),
+    "worklist": Subject(module="cleanup.backends.worklist", tests=("tests/integration/backends/test_worklist.py",)),
     "journal": Subject(
         module="cleanup.journal",
         functions=("steps_of", "JournaledSchema.refuse_altered", "Reader.changes", "Reader.row_keys"),
@@ -90,6 +105,10 @@ SUBJECTS = {
 }
 
 
+#: For the code of each function, the tests that call it, with the seconds that they take: the fastest first.
+Tests = dict[types.CodeType, list[tuple[float, pytest.Item]]]
+
+
 @dataclass(slots=True)
 class Mutation:
     """A pytest plugin: instead of running the tests once, runs them against each mutant until one fails."""
@@ -122,32 +141,49 @@ class Mutation:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         """Run all tests as they are, then the mutants."""
-        started = time.monotonic()
-        self._run(session)
-        if self.failed:
-            raise session.Failed("the tests fail as it is")
-        limit = int(10 + 5 * (time.monotonic() - started))
         module = importlib.import_module(self.subject.module)
         mutants = list(mutants_of(module, only=self.subject.functions))[:: self.every]
         mutants = [m for m in mutants if not self.named or any(text in m.name for text in self.named)]
+        tests = self._tests(session, module)
+        if self.failed:
+            raise session.Failed("the tests fail as it is")
         for number, mutant in enumerate(mutants, 1):
-            survived = self._survives(session, mutant, limit)
+            chosen = tests.get(mutant.code, [])
+            survived = not chosen or self._survives(session, mutant, chosen)
             self.tried.append(mutant.name)
             if survived:
                 self.survivors.append(mutant.name)
-            state = "SURVIVED" if survived else "noticed"
+            state = f"SURVIVED {len(chosen)} tests" if survived else "noticed"
             print(f"{number}/{len(mutants)} {state}: {mutant.name}", file=sys.stderr, flush=True)
         return True
 
-    def _run(self, session: pytest.Session) -> None:
-        # The last test is told of another one to come, so that what the session has made stays.
+    def _tests(self, session: pytest.Session, module: types.ModuleType) -> Tests:
+        """Run all tests; return those that call each function of a module."""
+        called: set[types.CodeType] = set()
+        calling: defaultdict[types.CodeType, list[tuple[float, pytest.Item]]] = defaultdict(list)
+
+        def note(frame: types.FrameType, event: str, _argument: object) -> None:
+            if event == "call" and frame.f_code.co_filename == module.__file__:
+                called.add(frame.f_code)
+
         for number, item in enumerate(session.items):
+            called.clear()
+            started = time.monotonic()
+            threading.setprofile(note)
+            sys.setprofile(note)
+            # The last test is told of another one to come, so that what the session has made stays.
             following = session.items[(number + 1) % len(session.items)]
             session.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
-            if self.failed:
-                return
+            sys.setprofile(None)
+            threading.setprofile(None)
+            seconds = time.monotonic() - started
+            for code in called:
+                calling[code].append((seconds, item))
+        for tests in calling.values():
+            tests.sort(key=itemgetter(0))
+        return calling
 
-    def _survives(self, session: pytest.Session, mutant: Mutant, limit: int) -> bool:
+    def _survives(self, session: pytest.Session, mutant: Mutant, tests: list[tuple[float, pytest.Item]]) -> bool:
         from django.db import connections
 
         connections.close_all()  # the fork makes its own
@@ -157,15 +193,18 @@ class Mutation:
                 os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
                 os.dup2(1, 2)
                 signal.signal(signal.SIGALRM, signal.SIG_DFL)
-                signal.alarm(limit)  # a mutant that never ends is noticed
                 mutant.apply()
-                self._run(session)
+                for (seconds, item), (_, following) in pairwise([*tests, tests[0]]):
+                    signal.alarm(int(10 + 5 * seconds))  # a mutant that never ends is noticed
+                    session.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+                    if self.failed:
+                        break
             except BaseException:  # noqa: BLE001 - whatever it is, it was noticed
                 self.failed = True
             finally:
                 os._exit(self.failed)
         _, status = os.waitpid(child, 0)
-        if os.WIFSIGNALED(status) and self.subject.keyword:
+        if os.WIFSIGNALED(status) and any(item.get_closest_marker("django_db") for item in session.items):
             self._clear(session)
         return os.WIFEXITED(status) and os.WEXITSTATUS(status) == 0
 
@@ -193,7 +232,7 @@ def mutate(subject: str, *, every: int = 1, named: Sequence[str] = ()) -> Mutati
     mutation = Mutation(chosen, every, named)
     # No one reads how a test failed, and to say it well takes longer than to notice.
     options = ["-n", "0", "-q", "-s", "--tb=no", "--assert=plain"]
-    options += ["-p", "no:cacheprovider", "-o", "timeout=0", "--rootdir", str(ROOT)]
+    options += [f"--ds={chosen.settings}", "-p", "no:cacheprovider", "-o", "timeout=0", "--rootdir", str(ROOT)]
     keyword = ["-k", chosen.keyword] if chosen.keyword else []
     pytest.main([*options, *keyword, *(str(ROOT / test) for test in chosen.tests)], plugins=[mutation])
     if not mutation.tried:

@@ -2,6 +2,7 @@ import copy
 import pickle
 import random
 from collections.abc import Iterable
+from operator import attrgetter
 
 import pytest
 from hypothesis import given, settings
@@ -154,7 +155,9 @@ class TestEveryPlan:
         plan = plan_merge(rows, different_roots=policy)
 
         assert plan.folders_removed == len(rows) - len(apply_plan(rows, plan))
-        assert plan.child_folders_merged == sum(row.parent is not None for row in rows if row.key in plan.removed)
+        removed = [row for row in rows if row.key in plan.removed]
+        assert plan.child_folders_merged == sum(row.parent is not None for row in removed)
+        assert plan.inside_removed == sum(row.parent in plan.removed for row in removed)
 
     @unhurried
     @given(forests(), forests())
@@ -190,7 +193,7 @@ class TestRoots:
         plan = plan_merge(rows_of("root - Root", "a root A", "b root B"))
 
         assert plan.empty
-        assert plan == Plan((), ())
+        assert (plan, plan.roots) == (Plan((), ()), ())
 
     def test_may_be_missing_altogether(self) -> None:
         assert plan_merge([]).empty
@@ -226,7 +229,7 @@ class TestNesting:
         assert (plan.folders_removed, plan.child_folders_merged) == (1, 0)
 
     def test_leaves_the_oldest_as_the_root(self) -> None:
-        plan = plan_merge(rows_of("old - Root", "other - Docs", "docs old Docs"), different_roots="nest")
+        plan = plan_merge(rows_of("old - Root", "other - Docs", "docs old Docs", "~bin - Bin"), different_roots="nest")
 
         assert plan.roots == ("old",)
 
@@ -555,6 +558,16 @@ class TestAPackedForest:
             expected.inside_removed,
         )
 
+    @unhurried
+    @given(forests())
+    def test_takes_folders_without_ages_as_they_come(self, rows: list[FolderRow]) -> None:
+        maker = ForestMaker(PackedTexts())
+        rows.sort(key=attrgetter("age"))
+        for row in rows:
+            maker.add(row.key, row.parent, row.name, live=row.live)
+
+        assert plan_merge(maker.forest()) == plan_merge(rows)
+
     def test_merges_what_comes_from_many_folders_by_age(self, monkeypatch: pytest.MonkeyPatch) -> None:
         rows = random_forest(random.Random(1), size=400, roots=3, broken=0, dead=0)
         expected = plan_merge(rows)
@@ -620,4 +633,12 @@ class TestTwins:
 
         maker.move("a", None)
         assert len(list(maker.forest().twins())) == 1
-        assert ("a" in maker, "R" in maker) == (True, False)
+
+    def test_are_none_below_a_parent_that_is_not_there(self) -> None:
+        maker = ForestMaker(Texts())
+        maker.add("a", None, "A")
+
+        maker.move("a", "gone")
+
+        assert ("a" in maker, "gone" in maker, "A" in maker) == (True, False, False)
+        assert not list(maker.forest().twins())

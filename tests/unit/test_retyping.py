@@ -13,6 +13,7 @@ SAME = [
     ("citext", "public.citext"),
     ("app.mood", "mood"),
     ('"Mood"', 'app."Mood"'),
+    ("geometry(Point,4326)", "geometry(Point,4326)"),
     ("", ""),
 ]
 WIDER = [
@@ -32,6 +33,9 @@ WIDER = [
     ("time(0) without time zone", "time(3) without time zone"),
     ("interval day to second(2)", "interval day to second(4)"),
     ("bit varying(3)", "bit varying"),
+    ("timestamp with time zone", "timestamp(6) with time zone"),
+    ("int(11)", "integer"),
+    ("varchar(20)", "text(20)"),
 ]
 OTHER = [
     ("character varying(30)", "character varying(20)"),
@@ -44,6 +48,8 @@ OTHER = [
     ("real", "double precision"),
     ("numeric(10,2)", "numeric(10,4)"),
     ("numeric", "numeric(10,2)"),
+    ("numeric(10)", "numeric(11,2)"),
+    ("geometry(Point,4326)", "geometry(Point,3857)"),
     ("timestamp with time zone", "timestamp without time zone"),
     ("timestamp with time zone", "timestamp(3) with time zone"),
     ("timestamp with time zone", "time with time zone"),
@@ -111,8 +117,9 @@ class TestAlterations:
         assert changed(then, now) == ["column folders.a is named z now; rename it back"]
 
     def test_tells_that_a_column_of_an_old_snapshot_schema_is_gone(self):
-        then, now = described(Column("a", "text")), described(Column("z", "text", number=1))
-        assert changed(then, now) == ["column folders.a is gone or was renamed"]
+        then = described(Column("a", "text"))
+        for now in (described(Column("z", "text", number=1)), described(Column("z", "text"))):
+            assert changed(then, now) == ["column folders.a is gone or was renamed"]
 
     def test_tells_both_types(self):
         then, now = described(Column("a", "integer")), described(Column("a", "numeric(10,2)"))
@@ -122,7 +129,9 @@ class TestAlterations:
         ("before", "after", "same"),
         [
             ('["new", "old"]', '["new", "newer", "old"]', True),
+            ('["new", "old"]', '["old", "new"]', True),
             ('["new", "old"]', '["done", "new"]', False),
+            ("integer", '["new"]', False),
             ('[["x", "integer"]]', '[["y", "integer"]]', False),
             ("integer", "bigint", True),
             ("integer", "text", False),
