@@ -20,7 +20,7 @@ HOSTILE = {
     "bytea_output": "escape",
     "constraint_exclusion": "on",
     "cpu_operator_cost": "1000",
-    "cursor_tuple_fraction": "1",
+    "cursor_tuple_fraction": "0",
     "datestyle": "German, DMY",
     "default_tablespace": "pg_default",
     "default_transaction_deferrable": "on",

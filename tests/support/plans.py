@@ -41,6 +41,8 @@ class Node:
     actual: float
     read: float
     """Rows in all loops, with those that a filter removed."""
+    filtered: float
+    """Those, which an index did not spare."""
     guessed: bool
     """Whether it need not be read to its end, below a limit or in a subquery that is asked for one row."""
 
@@ -57,8 +59,10 @@ class Plan:
     nodes: tuple[Node, ...]
 
     def tables_scanned(self, *, rows: int) -> set[str]:
-        """Return the tables that were read from end to end, of so many rows or more."""
-        return {node.of for node in self.nodes if node.kind == "Seq Scan" and node.read >= rows}
+        """Return the tables that were read from end to end, in any order, of so many rows or more."""
+        return {
+            node.of for node in self.nodes if node.filtered >= rows or (node.kind == "Seq Scan" and node.read >= rows)
+        }
 
 
 class Log:
@@ -95,12 +99,14 @@ def _nodes(node: dict[str, Any], *, guessed: bool) -> Iterator[Node]:
     names = (node.get(f"{what} Name") for what in ("Relation", "CTE", "Function", "Index"))
     guessed |= node.get("Subplan Name", "").startswith(("InitPlan", "SubPlan"))
     if loops := node["Actual Loops"]:
+        filtered = node.get("Rows Removed by Filter", 0)
         yield Node(
             kind=node["Node Type"],
             of=next(filter(None, names), ""),
             planned=node["Plan Rows"],
             actual=node["Actual Rows"],
-            read=(node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) * loops,
+            read=(node["Actual Rows"] + filtered) * loops,
+            filtered=filtered * loops,
             guessed=guessed,
         )
     for child in node.get("Plans", ()):

@@ -68,6 +68,8 @@ PINS = (
     Pin("constraint_exclusion", "partition", _PLANS),
     Pin("from_collapse_limit", "8", _PLANS),
     Pin("join_collapse_limit", "8", _PLANS),
+    # Otherwise a cursor over a few applications may read a whole index, in whose order its first rows come early.
+    Pin("cursor_tuple_fraction", "1", "cursors are read to their end"),
     Pin("geqo", "on", _PLANS),
     Pin("geqo_threshold", "12", _PLANS),
     Pin("cpu_tuple_cost", "0.01", _PLANS),
