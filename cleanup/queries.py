@@ -29,6 +29,9 @@ APPLICATIONS_PER_RANGE = 20_000
 #: Applications examined for a page.
 APPLICATIONS_PER_PAGE = 5_000
 
+#: Root folders of one name that an application mostly has at most; where it has more, a search looks again.
+ROOTS_EACH = 8
+
 #: Names in a path; what lies deeper is named by its innermost ones.
 LEVELS_OF_A_PATH = 50
 
@@ -172,8 +175,12 @@ def root_names(*, using: str, keys: Sequence[str]) -> dict[str, str]:
 
 def applications_named(*, using: str, text: str, limit: int) -> list[str]:
     """Return the keys of applications with a root folder whose name contains a text, the closest names first."""
-    sql = _folder_sql(using)
-    return [key for (key,) in sql.fetch(application_names.named(sql, text, limit))]
+    sql, closest = _folder_sql(using), limit * ROOTS_EACH
+    while True:
+        found = sql.fetch(application_names.named(sql, text, limit, closest=closest))
+        if len(found) == limit or not found or found[0][1] < closest:
+            return [key for key, _ in found]
+        closest *= ROOTS_EACH
 
 
 def paths_of(*, using: str, folders: Sequence[str]) -> dict[str, tuple[str, ...]]:

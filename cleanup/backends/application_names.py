@@ -6,9 +6,6 @@ from cleanup.backends.folders import FolderSql
 from cleanup.backends.forest import Scope
 from cleanup.backends.query import Query
 
-#: Root folders of one name that an application mostly has at most.
-ROOTS_EACH = 8
-
 
 def names(sql: FolderSql, keys: Sequence[str]) -> Query:
     """Select key and name of the applications that have a live root folder: that of the root which stays in a merge."""
@@ -33,15 +30,15 @@ def names(sql: FolderSql, keys: Sequence[str]) -> Query:
     )
 
 
-def named(sql: FolderSql, text: str, limit: int) -> Query:
+def named(sql: FolderSql, text: str, limit: int, *, closest: int) -> Query:
     """Select the keys of applications with a live root folder whose name contains a text, the closest names first.
 
-    An index on the parent finds the root folders; without one, the folders are read once. There may be fewer than
-    ``limit`` of them, though more exist, where applications have more than ``ROOTS_EACH`` such root folders.
+    And how many such root folders were looked at: there are more of them, and maybe of the applications, if that is
+    ``closest``. An index on the parent finds the root folders; without one, the folders are read once.
     """
     return sql.block(
         """
-        SELECT {application}
+        SELECT {application}, sum(count(*)) OVER ()
           FROM (
             -- Only the closest are grouped: every application may have such a root folder.
             SELECT f.{owner} AS application, length({exact_name}) AS length
@@ -60,4 +57,4 @@ def named(sql: FolderSql, text: str, limit: int) -> Query:
         live=sql.live("f."),
         contains=sql.contains(f"f.{sql.name}", text),
         exact_name=sql.bytewise(f"f.{sql.name}"),
-    ).bind(limit=limit, closest=limit * ROOTS_EACH)
+    ).bind(limit=limit, closest=closest)

@@ -67,5 +67,5 @@ class TestSearch:
         assert find(using=database, text="loan", limit=1) == loans[:1]
 
     def test_finds_as_many_as_asked_for_though_each_has_several_top_folders(self, database):
-        made = sorted(tree(database, "Loan, Loan, Loan").application for _ in range(3))
+        made = sorted(tree(database, ", ".join(["Loan"] * 20)).application for _ in range(3))
         assert find(using=database, text="loan", limit=2) == made[:2]
