@@ -33,18 +33,22 @@ def preview(*, using: str, application_id: Any) -> Preview:
     Raises UnknownObject, InvalidKey, TooLargeToPreview and PreflightFailed.
     """
     key = folder_tables().application_key.text(application_id)
-    if count_folders(using=using, application_id=key) > conf.large_application():
+    folders = count_folders(using=using, application_id=key)
+    if folders > conf.large_application():
         raise TooLargeToPreview(limit=conf.large_application(), command=command(key))
-    return whole_preview(using=using, application_id=key)
+    return whole_preview(using=using, application_id=key, folders=folders)
 
 
-def whole_preview(*, using: str, application_id: Any) -> Preview:
-    """Return the same however large the application is, for whoever can wait.
+def whole_preview(*, using: str, application_id: Any, folders: int = 0) -> Preview:
+    """Return the same however large the application is; ``folders`` is their number, if it is known already.
 
     Raises UnknownObject, InvalidKey and PreflightFailed.
     """
     key = folder_tables().application_key.text(application_id)
-    return cache.with_references(lambda references: _preview(key, using=using, references=references), using=using)
+    sizes = {key: folders} if folders else None
+    return cache.with_references(
+        lambda references: _preview(key, using=using, references=references, sizes=sizes), using=using
+    )
 
 
 def command(key: str) -> str:
@@ -59,7 +63,7 @@ def count_folders(*, using: str, application_id: Any) -> int:
     return backends.database(using=using).reading.count_folders(tables, [key]).get(key, 0)
 
 
-def _preview(key: str, *, using: str, references: ReferenceMap) -> Preview:
+def _preview(key: str, *, using: str, references: ReferenceMap, sizes: Mapping[str, int] | None) -> Preview:
     hold = Hold.objects.using(using).filter(application_key=key).first()
     forecaster = Forecaster(
         using=using,
@@ -70,7 +74,7 @@ def _preview(key: str, *, using: str, references: ReferenceMap) -> Preview:
         whole=True,
     )
     with forecaster.snapshot():
-        ((decision, result),) = forecaster.forecast([key])
+        ((decision, result),) = forecaster.forecast([key], sizes=sizes)
         if decision.code == MISSING:
             raise UnknownObject(what="application", key=key)
         rows = forecaster.rows_by_folder(decision) if decision.folders else {}

@@ -5,11 +5,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from django.db.models import Sum
+from django.db.models.functions import Coalesce
 
 from cleanup import conf, queries
 from cleanup.exceptions import UnknownObject
 from cleanup.folder_tables import folder_tables
-from cleanup.models import Hold, PreparedPreview, RollbackPoint, Run
+from cleanup.models import Hold, PreparedPreview, Result, RollbackPoint, Run
 from cleanup.services.folders import applications
 from cleanup.services.integrity import outlook
 from cleanup.services.merging import confirmation, preview
@@ -47,7 +48,7 @@ def of_application(*, using: str, application_id: str) -> ApplicationPreview:
         prepared = prepared_previews.latest(using=using, application_id=application_id, folders=folders)
         found = prepared_previews.preview_of(prepared)
     else:
-        found = preview.whole_preview(using=using, application_id=application_id)
+        found = preview.whole_preview(using=using, application_id=application_id, folders=folders)
         application_id = found.application_id
     label = applications.labels(using=using, application_ids=[application_id]).get(application_id, "")
     may_be_held = in_background or found is None or any(obstacle.code == "held" for obstacle in found.obstacles)
@@ -144,11 +145,14 @@ class RunUndo:
 
 def of_run(*, using: str, run: Run, listed: int) -> RunUndo:
     """Return what undoing a run would affect, with ``listed`` so many lost applications named."""
-    live = run.results.using(using).filter(point__status=RollbackPoint.Status.LIVE)
-    totals = live.aggregate(folders=Sum("folders_removed"), files=Sum("files_moved"))
-    points = RollbackPoint.objects.using(using).filter(run=run, status=RollbackPoint.Status.LIVE).count()
+    points = RollbackPoint.objects.using(using).filter(run=run)
+    live = points.filter(status=RollbackPoint.Status.LIVE).count()
+    # Of a run of very many applications, mostly all are live: only the others are looked for.
+    gone = Result.objects.using(using).filter(run=run, point__in=points.exclude(status=RollbackPoint.Status.LIVE))
+    ended = gone.aggregate(folders=Coalesce(Sum("folders_removed"), 0), files=Coalesce(Sum("files_moved"), 0))
     behind = left_behind(using=using, source=run)
     lost = [point.application_id for point in behind.listed if point.code == "expired"][:listed]
     labels = applications.labels(using=using, application_ids=lost)
     names = [labels.get(application_id, "") or application_id for application_id in dict.fromkeys(lost)]
-    return RunUndo(points, totals["folders"] or 0, totals["files"] or 0, behind.expired, names)
+    folders, files = run.folders_removed - ended["folders"], run.files_moved - ended["files"]
+    return RunUndo(live, folders, files, behind.expired, names)
