@@ -106,7 +106,6 @@ class RunAdmin(ReadOnlyAdmin):
                 "run_causes": run_results.causes(run, site=self.admin_site.name),
                 "run_again": self._again(shown_results),
             }
-            shown["run_exactness"] = self._exactness(run)
             extra = {"run": run, **shown, "may_control": may_control(request, run), **copy_notice.notice(request)}
         return super().change_view(request, object_id, form_url, {**extra, **(extra_context or {})})
 
@@ -265,15 +264,6 @@ class RunAdmin(ReadOnlyAdmin):
         fields = [name for name in options["fields"] if not absent.get(str(name))]
         return [(heading, {**options, "fields": fields}), *others]
 
-    def _exactness(self, run: Run) -> str:
-        """Describe how far an undo that has ended has brought everything back."""
-        if run.kind != Run.Kind.ROLLBACK or run.is_in_progress:
-            return ""
-        result = access.service().rollback_report(run.pk)
-        keys = [point.application_id for point in result.not_restored if point.code == "expired"]
-        lost = wording.not_restored(result.expired, list(dict.fromkeys(keys))[:20])
-        return f"{wording.exactness(result.inexact)} {lost}".strip()
-
     @admin.display(description=gettext_lazy("started by"))
     def who(self, run: Run) -> str:
         return wording.started(run.started_by, run.started_how)
@@ -416,6 +406,8 @@ class ResultAdmin(UndoableAdmin):
 def live(run: Run, *, site: str, silence: timedelta | None = None) -> dict[str, Any]:
     """Return what the live part of a page shows about a run, which may have given no sign of life for a while."""
     undo_until, stopped = undoable_until(run), wording.stop_reason(run)
+    if run.kind == Run.Kind.ROLLBACK:
+        run.restored = reports.restored(run, using=access.database())
     return {
         "run_state": wording.capitalized(wording.run_status(run.status)),
         "run_reason": stopped.what,
@@ -426,7 +418,8 @@ def live(run: Run, *, site: str, silence: timedelta | None = None) -> dict[str, 
         "run_progress": wording.run_progress(run, silent=silence is not None),
         "run_numbers": numbers(run, site=site),
         "run_silence": no_progress(silence) if silence else "",
-        "run_outcome": _outcome(run),
+        "run_outcome": wording.run_outcome(run),
+        "run_exactness": "" if run.is_in_progress else wording.run_exactness(run),
         "run_active": run.is_in_progress,
         "run_can_pause": run.can_pause,
         "run_can_resume": run.can_resume,
@@ -434,14 +427,6 @@ def live(run: Run, *, site: str, silence: timedelta | None = None) -> dict[str, 
         "run_can_undo": undo_until is not None,
         "run_ended": "" if run.is_in_progress else wording.run_ended(run, undo_until=undo_until),
     }
-
-
-def _outcome(run: Run) -> str:
-    """Describe what a run has changed so far; an undo is added up from its results."""
-    if run.kind != Run.Kind.ROLLBACK:
-        return wording.run_outcome(run)
-    restored = reports.restored_totals(run, using=access.database()) if run.successful_applications else None
-    return wording.was_restored(*restored) if restored else ""
 
 
 def numbers(run: Run, *, site: str) -> SafeString:

@@ -328,7 +328,7 @@ def run_numbers(run: Run) -> tuple[RunNumber, ...]:
 def run_outcome(run: Run) -> str:
     """Describe what a run has changed so far."""
     if run.kind == Run.Kind.ROLLBACK:
-        return ""
+        return was_restored(run.restored) if run.successful_applications else ""
     if run.kind == Run.Kind.REPAIR:
         return _("Repaired: %(problem)s.") % {"problem": finding(run.options.get("repair", ""))}
     numbers = {"number": number_text(run.folders_removed), "files": counted(run.files_moved, "file")}
@@ -343,6 +343,14 @@ def run_outcome(run: Run) -> str:
             "%(number)s duplicate folder merged.", "%(number)s duplicate folders merged.", run.folders_removed
         )
     return f"{text % numbers} {nothing_deleted()}"
+
+
+def run_exactness(run: Run) -> str:
+    """Describe how far an undo that has ended has brought everything back; empty if that is not known."""
+    if not run.restored:
+        return ""
+    lost = not_restored(run.restored["expired"], run.restored["expired_applications"])
+    return f"{exactness(run.restored['inexact'])} {lost}".strip()
 
 
 def repair_totals(report: RepairReport) -> str:
@@ -411,16 +419,9 @@ def result_status(status: str) -> str:
 def result_outcome(result: Result) -> str:
     """Describe the outcome for an application."""
     if result.run.kind == Run.Kind.ROLLBACK:
-        restored = result.details
-        if "folders_restored" not in restored:
-            return ""
-        text = was_restored(
-            restored["folders_restored"],
-            restored.get("files_restored", 0),
-            restored.get("references_restored", 0),
-            restored.get("folders_moved_back", 0),
-        )
-        return f"{text} {exactness(inexact)}" if (inexact := restored.get("inexact")) else text
+        inexact = result.details.get("inexact")
+        text = was_restored(result.details)
+        return f"{text} {exactness(inexact)}" if inexact else text
     rows = result.details.get("moved", {})
     if result.run.kind == Run.Kind.REPAIR and (mended := result.details.get("mended", 0)):
         return ngettext("%(number)s problem repaired.", "%(number)s problems repaired.", mended) % {
@@ -483,8 +484,15 @@ def restored_text(folders: int, files: int, references: int, moved_back: int) ->
     return " ".join(parts)
 
 
-def was_restored(folders: int, files: int, references: int, moved_back: int) -> str:
-    """Summarize what an undo has done; ``references`` count the folders that moved back, which are told apart."""
+def was_restored(restored: Mapping[str, Any]) -> str:
+    """Summarize what an undo has done, as a run or a result keeps it; empty if it has done nothing.
+
+    References count the folders that moved back, too, which are told apart.
+    """
+    if "folders_restored" not in restored:
+        return ""
+    folders, files = restored["folders_restored"], restored.get("files_restored", 0)
+    references, moved_back = restored.get("references_restored", 0), restored.get("folders_moved_back", 0)
     text = ngettext("%(number)s folder came back.", "%(number)s folders came back.", folders)
     parts = [text % {"number": number_text(folders)}]
     if moved_back:

@@ -233,6 +233,8 @@ class Run(models.Model):
     """The throttle's latest figures; "unknown" for what it cannot measure."""
     peak_memory_bytes = models.BigIntegerField(null=True, blank=True)
     seconds_worked = models.FloatField(default=0)
+    restored = models.JSONField(default=dict)
+    """Of a completed rollback: what came back, and why that is not exactly what was there; see ``reports.restored``."""
 
     objects = RunQuerySet.as_manager()
 

@@ -66,6 +66,58 @@ _HISTORY = (
     SELECT gen_random_uuid()::text, gen_random_uuid()::text, 'Documents', 1 + n %% %(points)s
       FROM generate_series(1, %(rows)s) AS n
     """,
+    # A cleanup of every application and its undo, which a person looks at the next morning.
+    """
+    INSERT INTO cleanup_run (id, kind, status, status_reason, exclusive, correlation_id, started_by, started_how,
+        reason, options, settings, code_version, database_identity, total_applications, done_applications,
+        failed_applications, held_applications, skipped_applications,
+        folders_removed, files_moved, done_when_resumed, waiting_for, seconds_worked, probes,
+        created_at, started_at, ended_at, paused_by_error, restored)
+    SELECT md5(kind)::uuid, kind, 'completed', '', true, kind, 'ann', 'admin', 'all at once', '{}', '{}', '0', 'x',
+        %(applications)s, %(applications)s, %(applications)s / 100, %(applications)s / 100, %(applications)s / 100,
+        1000000, 4000000, 0, '', 1, '{}', now(), now() - interval '3 hours', now(), false, restored::jsonb
+      FROM (VALUES ('cleanup', '{}'), ('rollback', '{"folders_restored": 1000000, "files_restored": 4000000,
+        "references_restored": 0, "folders_moved_back": 0, "inexact": [], "expired": 0, "expired_applications": []}')
+           ) AS runs(kind, restored)
+    """,
+    """
+    INSERT INTO cleanup_rollbackpoint (uuid, application_key, kind, status, run_id, schema_id, created_at, created_by,
+        reason, expires_at, ended_by, ended_reason, outcome)
+    SELECT gen_random_uuid(), a.id::text, 'cleanup', 'live', md5('cleanup')::uuid, 'bench', now(), '', '',
+        now() + interval '90 days', '', '', '{}'
+      FROM customer_applications AS a
+    """,
+    """
+    INSERT INTO cleanup_result (run_id, application_key, status, folders, folders_removed, files_moved,
+        child_folders_merged, references_moved, details, attempts, isolated, error_code, error_class, error_message,
+        point_id, worker, ended_at)
+    SELECT r.run_id, p.application_key, s.status, 10, 10, 40, 9, 49, r.details::jsonb, 1, false, s.code, '', '',
+        p.id, '', now()
+      FROM cleanup_rollbackpoint AS p
+     CROSS JOIN (VALUES (md5('cleanup')::uuid, '{"moved": {"public.files": 40}}'),
+        (md5('rollback')::uuid, '{"folders_restored": 10, "files_restored": 40, "references_restored": 0}')
+                ) AS r(run_id, details)
+     CROSS JOIN LATERAL (SELECT CASE p.id %% 100 WHEN 1 THEN 'failed' WHEN 2 THEN 'held' WHEN 3 THEN 'skipped'
+            ELSE 'completed' END, CASE p.id %% 100 WHEN 1 THEN 'collision' WHEN 2 THEN 'held' WHEN 3 THEN 'too_large'
+            ELSE '' END) AS s(status, code)
+     WHERE p.run_id = md5('cleanup')::uuid
+    """,
+    """
+    INSERT INTO cleanup_hold (application_key, reason, created_at, created_by)
+    SELECT a.id::text, 'audit until Friday', now(), 'ann' FROM customer_applications AS a LIMIT %(applications)s / 50
+    """,
+    """
+    INSERT INTO cleanup_queuedapplication (application_key, code, message, refused, queued_at)
+    SELECT a.id::text, 'collision', '', true, now()
+      FROM customer_applications AS a OFFSET %(applications)s / 2 LIMIT %(applications)s / 100
+    """,
+    """
+    INSERT INTO cleanup_alert (fingerprint, code, severity, state, message, hint, detail, size, first_size,
+        correlation_id, first_seen, last_seen, acknowledged_by, notice, notices, noticed_at, owed, owed_to, told_by)
+    SELECT 'bench ' || n, 'duplicates', 'warning', 'resolved', 'Something happened.', '', '{}', 0, 0,
+        '', now() - n * interval '1 hour', now(), '', 'resolved', 1, now(), false, '[]', '[]'
+      FROM generate_series(1, 20000) AS n
+    """,
     """
     INSERT INTO cleanup_consistencycheck (started_at, ended_at, started_by, started_how, duplicate_applications,
         waiting_applications, late_arrivals, summary, error)
@@ -77,52 +129,97 @@ _HISTORY = (
 PAGES = (
     "overview",
     "overview?days=365",
+    "now",
     "applications",
+    "applications?after={application}",
     "applications?order=most",
+    "applications?order=most&page=2",
     "applications?q=Documents",
+    "applications?q=Nothing",
     "clean_up?first=10",
     "clean_up_everything",
     "dry_run",
     "decisions",
+    "decisions?page=20&held=20",
     "folder?q=Documents",
+    "folder?q=Nothing",
+    "folder?q=Documents&application=Documents",
     "run_changelist",
+    "run_changelist?p=100",
+    "run_changelist?q=Documents",
+    "run_changelist?q=ann",
     "run_changelist?status__exact=stopped",
+    "run_changelist?kind__exact=rollback",
     "result_changelist",
+    "result_changelist?p=100",
+    "result_changelist?q=Documents",
+    "result_changelist?q=Nothing",
     "result_changelist?status=failed",
+    "result_changelist?status=done",
+    "result_changelist?run__id__exact={cleanup}",
+    "result_changelist?run__id__exact={cleanup}&q=Documents",
+    "result_changelist?run__id__exact={cleanup}&status=completed",
     "rollbackpoint_changelist",
+    "rollbackpoint_changelist?p=100",
+    "rollbackpoint_changelist?q=Documents",
     "rollbackpoint_changelist?status__exact=rolled_back",
+    "rollbackpoint_changelist?kind__exact=repair",
+    "rollbackpoint_changelist?run__id__exact={cleanup}",
     "snapshotrow_changelist",
     "snapshotrow_changelist?point__id__exact=5",
     "finding_changelist",
+    "finding_changelist?q=Documents",
+    "finding_changelist?code=several_roots",
+    "verification_changelist",
     "consistencycheck_changelist",
     "alert_changelist",
+    "alert_changelist?p=100",
     "hold_changelist",
+    "hold_changelist?q=Documents",
+    "hold_changelist?q=audit",
     "schedule_changelist",
-    "preview",
-    "run_change",
-    "result_change",
-    "rollbackpoint_change",
+    "preview/{application}",
+    "run_change/{run}",
+    "run_change/{cleanup}",
+    "run_change/{undo}",
+    "run_progress/{undo}",
+    "undo_run/{cleanup}",
+    "run_history/{cleanup}",
+    "result_change/{result}",
+    "rollbackpoint_change/{point}",
+    "alert_change/{alert}",
+    "hold_change/{hold}",
 )
 
 
-def _address(name: str, arguments: dict[str, object]) -> str:
+def _address(page: str) -> str:
+    """Return the address of a page, as ``name``, ``name/argument`` or either with ``?query``."""
     from django.urls import reverse
 
-    if name == "overview":
-        return reverse("admin:app_list", args=["cleanup"])
-    return reverse(f"admin:cleanup_{name}", args=[arguments[name]] if name in arguments else [])
+    name, _, query = page.partition("?")
+    name, _, argument = name.partition("/")
+    path = (
+        reverse("admin:app_list", args=["cleanup"])
+        if name == "overview"
+        else reverse(f"admin:cleanup_{name}", args=[argument] if argument else [])
+    )
+    return f"{path}?{query}"
 
 
 def _arguments() -> dict[str, object]:
     """Return what those pages are about that are about one thing."""
-    from cleanup.models import Result, RollbackPoint, Run
+    from cleanup.models import Alert, Hold, Result, RollbackPoint, Run
     from cleanup.services.folders.applications import affected_page
 
     return {
-        "preview": affected_page(using="default").rows[0].application_id,
-        "run_change": Run.objects.order_by("-created_at")[5].pk,
-        "result_change": Result.objects.order_by("-id")[5].pk,
-        "rollbackpoint_change": RollbackPoint.objects.order_by("-id")[5].pk,
+        "application": affected_page(using="default").rows[0].application_id,
+        "run": Run.objects.filter(started_how="schedule").order_by("-created_at")[5].pk,
+        "cleanup": Run.objects.filter(kind="cleanup", reason="all at once").latest("created_at").pk,
+        "undo": Run.objects.filter(kind="rollback", reason="all at once").latest("created_at").pk,
+        "result": Result.objects.order_by("-id")[5].pk,
+        "point": RollbackPoint.objects.filter(status="live").order_by("-id")[5].pk,
+        "alert": Alert.objects.order_by("-id")[5].pk,
+        "hold": Hold.objects.order_by("-id")[5].pk,
     }
 
 
@@ -161,8 +258,7 @@ def measure() -> list[dict[str, object]]:
     arguments = _arguments()
     found = []
     for page in PAGES:
-        name, _, query = page.partition("?")
-        address = f"{_address(name, arguments)}?{query}"
+        address = _address(page.format(**arguments))
         count = itertools.count()
 
         def counted(execute, *arguments, count=count):
@@ -221,7 +317,7 @@ def main() -> None:
 
 def too_slow(page: dict[str, object]) -> bool:
     """Return whether a page takes or asks too much, or is not shown."""
-    return page["ms"] > MOST_MS or page["queries"] >= MOST_QUERIES or page["status"] != 200
+    return page["ms"] > MOST_MS or page["queries"] > MOST_QUERIES or page["status"] != 200
 
 
 def table(pages: list[dict[str, object]]) -> str:

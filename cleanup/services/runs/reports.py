@@ -1,11 +1,9 @@
 """The reports of runs, as far as they have come: their results, added up by the database."""
 
 from collections import Counter
-from typing import Any, NamedTuple
+from typing import Any
 
-from django.db.models import BigIntegerField, Count, Q, QuerySet, Sum
-from django.db.models.fields.json import KeyTextTransform
-from django.db.models.functions import Cast
+from django.db.models import Count, Q, QuerySet, Sum
 
 from cleanup import conf
 from cleanup.exceptions import UnknownObject
@@ -172,27 +170,32 @@ def rollback_report(run: Run, *, using: str) -> RollbackResult:
     )
 
 
-#: Results of a rollback run up to which its totals are added up while it is still running.
+#: Results of a rollback run up to which they are added up for a page, unless its row keeps what they add up to.
 MOST_ADDED_UP = 2_000
+#: Applications that can no longer be restored, of which the row keeps the keys.
+MOST_KEPT = 20
 
 
-class RestoredTotals(NamedTuple):
-    """What a rollback run has restored so far."""
-
-    folders: int
-    files: int
-    references: int
-    moved_back: int
+def restored(run: Run, *, using: str) -> JSON:
+    """Return what a rollback run has restored so far; empty if it is very large and has not completed."""
+    if run.restored or run.total_applications > MOST_ADDED_UP:
+        return dict(run.restored)
+    return add_up_restored(run, using=using)
 
 
-def restored_totals(run: Run, *, using: str) -> RestoredTotals | None:
-    """Add up what a rollback run has restored so far, in one query; None while a very large one is running."""
-    if run.is_active and run.total_applications > MOST_ADDED_UP:
-        return None
-    names = ("folders_restored", "files_restored", "references_restored", "folders_moved_back")
-    sums = {name: Sum(Cast(KeyTextTransform(name, "details"), BigIntegerField())) for name in names}
-    found = results_of(using=using, run=run).aggregate(**sums)
-    return RestoredTotals(*(found[name] or 0 for name in names))
+def add_up_restored(run: Run, *, using: str) -> JSON:
+    """Return what a rollback run has restored, in the form that its row keeps."""
+    report = rollback_report(run, using=using)
+    expired = dict.fromkeys(point.application_id for point in report.not_restored if point.code == "expired")
+    return {
+        "folders_restored": report.folders_restored,
+        "files_restored": report.files_restored,
+        "references_restored": report.references_restored,
+        "folders_moved_back": report.folders_moved_back,
+        "inexact": list(report.inexact),
+        "expired": report.expired,
+        "expired_applications": list(expired)[:MOST_KEPT],
+    }
 
 
 class _Restored:

@@ -23,7 +23,7 @@ from cleanup.references import ReferenceMap
 from cleanup.services.concurrency.throttling import Throttle
 from cleanup.services.errors import classify, is_lost
 from cleanup.services.results import Progress
-from cleanup.services.runs import pacing, totals
+from cleanup.services.runs import pacing, reports, totals
 from cleanup.services.runs.claims import Claims
 from cleanup.services.runs.current_references import CurrentReferences
 from cleanup.services.runs.late_arrivals import LateArrivals
@@ -157,7 +157,9 @@ class Team:
         if run.is_claimable and self.run.kind == Run.Kind.CLEANUP:
             LateArrivals(using=self.using, references=self.references.map).sweep(run=self.run)
         self.progress.start_from(totals.recount(using=self.using, run=self.run))
-        self._runs().move_to(Run.Status.COMPLETED, status_reason="", ended_at=Now())
+        undo = self.run.kind == Run.Kind.ROLLBACK
+        kept = {"restored": reports.add_up_restored(self.run, using=self.using)} if undo else {}
+        self._runs().move_to(Run.Status.COMPLETED, status_reason="", ended_at=Now(), **kept)
 
     def _abort(self, error: BaseException) -> None:
         """Record that no one is processing the run, if the database can be reached; others continue a time box."""
