@@ -1,11 +1,14 @@
 """Registers of verifications and of the problems they found."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import QuerySet
+from django.contrib.admin.views.main import ChangeList
+from django.db.models import Count, Min, Q, QuerySet
 from django.http import HttpRequest
-from django.utils.html import format_html
+from django.utils.html import format_html_join
+from django.utils.safestring import mark_safe
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -59,6 +62,17 @@ class VerificationAdmin(ReadOnlyAdmin):
         return safe(verification.started_by) or "—"
 
 
+class OneEntryEach(ChangeList):
+    """One entry for an application; and for each problem that belongs to none."""
+
+    def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> QuerySet[Finding]:
+        """Return the first problem of each application, of those that were asked for."""
+        found: QuerySet[Finding] = super().get_queryset(request, exclude_parameters)
+        ones = Q(application_key="")
+        first = found.exclude(ones).order_by().values("verification", "application_key").annotate(first=Min("pk"))
+        return found.filter(ones | Q(pk__in=first.values("first")))
+
+
 #: Problems that a cleanup of the application takes away.
 MERGEABLE = ("several_roots", "same_named_siblings")
 
@@ -82,7 +96,8 @@ class ProblemKind(admin.SimpleListFilter):
 class FindingAdmin(ReadOnlyAdmin):
     """Problems found: of the latest verification, unless another one is chosen."""
 
-    list_display = ["problem", "how_bad", "who", "action"]
+    list_display = ["who", "problems", "action"]
+    list_display_links = None
     list_filter = [ProblemKind, worded("severity", gettext_lazy("severity"), dict(Finding.Severity.choices))]
     ordering = ["id"]
     sortable_by = ()
@@ -103,6 +118,54 @@ class FindingAdmin(ReadOnlyAdmin):
         latest = Verification.objects.using(access.database()).filter(ended_at__isnull=False).order_by("-id")
         return findings.filter(verification__in=latest.values("pk")[:1])
 
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        """List an application once, whatever was found in it."""
+        return OneEntryEach
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        """Show the list, with the other problems of each application."""
+        response = super().changelist_view(request, extra_context)
+        changelist = getattr(response, "context_data", {}).get("cl")
+        if changelist is not None:
+            self._gather(changelist.result_list)
+        return response
+
+    def _gather(self, shown: Iterable[Finding]) -> None:
+        """Read how many problems of each kind each application has, with the first of each, in one query."""
+        first = {(found.verification_id, found.application_key): found for found in shown if found.application_key}
+        kinds = (
+            Finding.objects.using(access.database())
+            .filter(verification__in={of for of, _key in first}, application_key__in={key for _of, key in first})
+            .values_list("verification_id", "application_key", "code", "severity")
+            .annotate(first=Min("pk"), number=Count("pk"))
+            .order_by("severity", "first")
+        )
+        for of, key, code, severity, pk, number in kinds:
+            if found := first.get((of, key)):
+                one = Finding(pk=pk, code=code, severity=severity, application_key=key)
+                vars(found).setdefault("kinds", []).append((one, number))
+
+    def _kinds(self, found: Finding) -> list[tuple[Finding, int]]:
+        """Return the first problem of each kind in the entry's application, and how many there are."""
+        return vars(found).get("kinds") or [(found, 1)]
+
+    @admin.display(description=gettext_lazy("problems"))
+    def problems(self, found: Finding) -> str:
+        """Name each kind of problem once, errors first, with a link to the first one."""
+        return format_html_join(
+            "",
+            '<p class="cleanup-line"><a href="{}">{}</a>{} <span class="quiet">{}</span></p>',
+            (
+                (
+                    self.url("finding_change", one.pk),
+                    wording.finding(one.code),
+                    f" ({wording.number_text(number)})" if number > 1 else "",
+                    one.get_severity_display(),
+                )
+                for one, number in self._kinds(found)
+            ),
+        )
+
     @admin.display(description=gettext_lazy("problem"))
     def problem(self, found: Finding) -> str:
         return wording.finding(found.code)
@@ -121,9 +184,10 @@ class FindingAdmin(ReadOnlyAdmin):
 
     @admin.display(description=gettext_lazy("action"))
     def action(self, found: Finding) -> Any:
-        """Offer what can be done here."""
-        address, words = self._next_step(found)
-        return format_html('<a href="{}">{}</a>', address, words) if address else _("Ask IT")
+        """Offer what can be done here, each thing once."""
+        steps = dict.fromkeys(self._next_step(one) for one, _number in self._kinds(found))
+        offered = [(address, words) for address, words in steps if address]
+        return format_html_join(mark_safe("<br>"), '<a href="{}">{}</a>', offered) or _("Ask IT")
 
     def _next_step(self, found: Finding) -> tuple[str, str]:
         """Return the address of what takes the problem away, and what it is called; empty if nothing does."""
