@@ -21,7 +21,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from cleanup.admin import access, errors, names, timestamps, wording
+from cleanup.admin import access, errors, names, timestamps, titles, wording
 from cleanup.permissions import Permission
 from cleanup.services.folders import applications
 from cleanup.text_safety import safe
@@ -105,8 +105,7 @@ class ReadOnlyAdmin(access.OnSite, ReadOnlyAdminBase):
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         """Show the list, with our pages one click away."""
-        title = wording.capitalized(str(self.opts.verbose_name_plural))
-        context = {**self.context(request), "title": title, **(extra_context or {})}
+        context = {**self.context(request), "title": self.list_title, **(extra_context or {})}
         access.require_permission(request, (Permission.VIEW,))
         response = super().changelist_view(request, context)
         changelist = getattr(response, "context_data", {}).get("cl")
@@ -163,11 +162,18 @@ class ReadOnlyAdmin(access.OnSite, ReadOnlyAdminBase):
             raise Http404
         return names.name_of(entry, label=getattr(entry, "application_label", ""))
 
+    @property
+    def list_title(self) -> str:
+        """Return what the list is called."""
+        name = f"{self.opts.model_name}_changelist"
+        return str(titles.PAGES.get(name) or wording.capitalized(str(self.opts.verbose_name_plural)))
+
     def context(self, request: HttpRequest) -> dict[str, Any]:
         """Return what every page of ours shows."""
         return {
             "may": access.permissions_of(request),
             "section": self.opts.model_name,
+            "list_title": self.list_title,
             "most_listed": MOST_LISTED,
             "empty": self.empty,
         }

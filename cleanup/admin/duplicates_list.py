@@ -7,7 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from cleanup.admin import access, obstacles, wording
+from cleanup.admin import access, obstacles, titles, wording
 from cleanup.admin.access import Pages
 from cleanup.services.folders import applications
 from cleanup.text_safety import safe
@@ -28,7 +28,7 @@ def response(pages: Pages, request: HttpRequest) -> HttpResponse:
     return pages.render(
         request,
         "applications",
-        title=_("Applications with duplicates"),
+        title=titles.of("applications"),
         rows=[_row(pages, row.application_id, row.roots, row.duplicates, listed) for row in listed.rows],
         total="" if text.strip() else _total(request),
         text=text,
@@ -63,9 +63,17 @@ def _row(pages: Pages, key: str, roots: int, duplicates: int, listed: applicatio
 
 def _total(request: HttpRequest) -> str:
     """Count all of them, as far as a check knows."""
-    number = obstacles.numbers(request).duplicates
+    numbers = obstacles.numbers(request)
+    number = numbers.duplicates
     if number is None:
         return ""
+    if numbers.counted_at is not None:
+        words = ngettext(
+            "%(number)s application had duplicates at the check of %(time)s. Folders have changed since.",
+            "%(number)s applications had duplicates at the check of %(time)s. Folders have changed since.",
+            number,
+        )
+        return words % {"number": wording.number_text(number), "time": wording.short_moment(numbers.counted_at)}
     words = ngettext(
         "%(number)s application had duplicates at the last check.",
         "%(number)s applications had duplicates at the last check.",

@@ -6,9 +6,8 @@ from typing import Any
 from django.contrib.admin.utils import quote
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern
-from django.utils.translation import gettext as _
 
-from cleanup.admin import access, timestamps, wording
+from cleanup.admin import access, timestamps, titles, wording
 from cleanup.admin.access import Pages, page
 from cleanup.permissions import Permission
 from cleanup.services.folders import applications, history
@@ -49,7 +48,7 @@ class FolderPages(Pages):
         return self.render(
             request,
             "folder",
-            title=_("Find a folder"),
+            title=titles.of("folder"),
             text=text,
             within=asked.get("application", ""),
             searched=found is not None,

@@ -52,10 +52,11 @@ def shown(found: dashboard.Overview, *, site: str) -> dict[str, Any]:
     return {
         "health": _health(found),
         "numbers": dashboard.Numbers(
-            known.duplicates if known and not known.outdated else None,
+            known.duplicates if known else None,
             found.decisions.open,
             frozen=found.frozen,
             busy=found.cleanup is not None,
+            counted_at=known.check.ended_at if known and known.outdated else None,
         ),
         "follows": found.follows,
         "page_state": found.state,

@@ -1,4 +1,4 @@
-"""The page "Needs your decision": what waits for a person, and what is on hold."""
+"""The page "Decisions": what waits for a person, and what is on hold."""
 
 import csv
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from django.urls import URLPattern
 from django.utils.translation import gettext as _
 
 from cleanup import stored_texts
-from cleanup.admin import access, approvals, wording
+from cleanup.admin import access, approvals, titles, wording
 from cleanup.admin.access import Pages, page
 from cleanup.models import Hold
 from cleanup.permissions import CLEANING, Permission
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 #: What the table has of each decision.
 COLUMNS = ("label", "id", "what", "next_step", "state", "by", "since", "reason")
-#: Applications in a page of either list.
-PER_PAGE = 50
+#: Applications in a page of either list: on a telephone, each is a card.
+PER_PAGE = 20
 
 
 class DecisionPages(Pages):
@@ -54,7 +54,7 @@ class DecisionPages(Pages):
         return self.render(
             request,
             "decisions",
-            title=_("Needs your decision"),
+            title=titles.of("decisions"),
             selection=offer if register.may_select(request) else None,
             scheduled=approvals.waiting(self.admin_site.name),
             may_approve=any(access.may(request, permission) for permission in CLEANING),
@@ -62,6 +62,7 @@ class DecisionPages(Pages):
             waiting_text=_("Open (%s)") % wording.number_text(waiting.paginator.count),
             rows=[self._decision(row, labels.get(row.application_id, "")) for row in waiting],
             held=held,
+            held_open="held" in request.GET or not waiting.paginator.count,
             held_text=_("On hold (%s)") % wording.number_text(held.paginator.count),
             holds=[self._hold(hold, labels.get(hold.application_key, "")) for hold in held],
         )

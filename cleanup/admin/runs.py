@@ -47,8 +47,8 @@ class RunAdmin(ReadOnlyAdmin):
     list_filter = [
         worded("kind", gettext_lazy("what"), KINDS),
         worded("status", gettext_lazy("state"), wording.RUN_STATUS),
-        ("created_at", dated(gettext_lazy("started"))),
-        worded("started_how", gettext_lazy("started by"), wording.HOW),
+        ("created_at", dated(gettext_lazy("date"))),
+        worded("started_how", gettext_lazy("origin"), wording.HOW),
     ]
     date_hierarchy = "created_at"
     search_fields = ["id__iexact", "started_by__istartswith", "reason__icontains", "correlation_id__iexact"]
@@ -325,7 +325,7 @@ class ResultAdmin(UndoableAdmin):
 
     list_display = ["who", "state", "outcome", "why", "of_run", "undo_record", "when"]
     list_display_links = ["state"]
-    list_filter = [ResultState, ("run__created_at", dated(gettext_lazy("run started")))]
+    list_filter = [ResultState, ("run__created_at", dated(gettext_lazy("date of the run")))]
     list_select_related = ["run", "point"]
     ordering = ["-id"]
     sortable_by = ()

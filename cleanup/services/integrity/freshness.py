@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Case, Exists, OuterRef, Q, QuerySet, Subquery, When
 from django.db.models.functions import Coalesce, Greatest, Now
 
 from cleanup.models import ConsistencyCheck, RollbackPoint, Run, Schedule, Verification
@@ -92,10 +92,11 @@ def latest_answered(*, using: str) -> tuple[ConsistencyCheck, bool] | None:
     return None if check is None else (check, check.outdated)
 
 
-def current_checks(*, using: str) -> QuerySet[ConsistencyCheck]:
-    """Return the latest completed check unless a run has changed folders since."""
+def latest_check(*, using: str) -> QuerySet[ConsistencyCheck]:
+    """Return the latest completed check; ``changed_since`` is when it ended if a run has changed folders since."""
     latest = _answered(using).order_by("-id").values("pk")[:1]
-    return _answered(using).filter(~_outdated(), pk=Subquery(latest)).order_by()
+    changed_since = Case(When(_outdated(), then="ended_at"), default=None)
+    return _answered(using).filter(pk=Subquery(latest)).annotate(changed_since=changed_since).order_by()
 
 
 def _answered(using: str) -> QuerySet[ConsistencyCheck]:

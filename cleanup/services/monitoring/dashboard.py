@@ -1,11 +1,11 @@
 """The data of the overview, from stored rows alone: a few small reads, whatever the size of the database."""
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from django.db.models import Exists, Q, Value
-from django.db.models.functions import Now
+from django.db.models import DateTimeField, Exists, Q, Value
+from django.db.models.functions import Cast, Now
 
 from cleanup.models import Alert, AutomationState, ConsistencyCheck, FreezeSwitch, Run, Schedule, Verification
 from cleanup.services import origin
@@ -28,11 +28,13 @@ class Numbers(NamedTuple):
     """What every page shows: the counts in the navigation, and what keeps everything from being started."""
 
     duplicates: int | None
-    """Applications with duplicates at the latest check; None if there was none since folders were changed."""
+    """Applications with duplicates at the latest check; None if there was none."""
     decisions: int
     frozen: bool
     busy: bool
     """A cleanup has the slot, beside which no other starts."""
+    counted_at: datetime | None = None
+    """When that check ended, if a run has changed folders since; None: the number is current."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,18 +148,23 @@ def overview(*, using: str) -> Overview:
 
 def numbers(*, using: str) -> Numbers:
     """Read them, in one query."""
-    first, *others = (
-        freshness.current_checks(using=using).values_list(Value("duplicates"), "duplicate_applications"),
+    check = freshness.latest_check(using=using)
+    numbers = (
         pending_decisions.number_query("frozen", FreezeSwitch.objects.using(using).frozen()),
         pending_decisions.number_query("busy", Run.objects.using(using).exclusive_cleanup()),
         *pending_decisions.number_queries(using=using),
     )
-    found = dict(first.union(*others, all=True))
+    untimed = (rows.values_list("part", "number", Cast(Value(None), DateTimeField())) for rows in numbers)
+    rows = check.values_list(Value("duplicates"), "duplicate_applications", "changed_since").union(*untimed, all=True)
+    found, times = {}, {}
+    for name, number, time in rows:
+        found[name], times[name] = number, time
     return Numbers(
         duplicates=found.get("duplicates"),
         decisions=pending_decisions.counts_of(found).open,
         frozen=bool(found.get("frozen")),
         busy=bool(found.get("busy")),
+        counted_at=times.get("duplicates"),
     )
 
 

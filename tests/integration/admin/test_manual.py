@@ -5,7 +5,7 @@ import re
 import pytest
 from django.urls import reverse
 
-from cleanup.admin import manual
+from cleanup.admin import manual, navigation, titles
 from cleanup.admin.access import manual_link
 from cleanup.manual import SECTIONS
 from tests.integration.admin.test_pages import boss, person, text, using
@@ -55,6 +55,32 @@ def test_messages_lead_to_headings(code):
     name, anchor = SECTIONS[code]
     assert anchor in anchors(name)
     assert f'href="{chapter(name)}#{anchor}"' in manual_link("admin", code)
+
+
+@pytest.mark.parametrize("section", navigation.HELP)
+def test_help_leads_to_headings(section):
+    name, anchor = navigation.HELP[section]
+    assert anchor in anchors(name)
+
+
+@pytest.mark.parametrize(
+    ("page", "name"), [("run_changelist", "safety"), ("schedule_changelist", "operations"), ("decisions", "admin")]
+)
+def test_pages_lead_to_what_the_manual_says_about_them(boss, page, name):
+    shown = boss.get(reverse(f"admin:cleanup_{page}")).content.decode()
+    assert re.search(rf'href="{re.escape(chapter(name))}#[\w-]+">Help<', shown)
+
+
+@pytest.mark.parametrize(
+    "page", [name for name in titles.PAGES if name not in ("overview", "manual", "snapshotrow_changelist")]
+)
+def test_each_page_is_called_as_what_leads_to_it(boss, page):
+    shown = boss.get(reverse(f"admin:cleanup_{page}")).content.decode()
+    name = str(titles.PAGES[page])
+    (heading,) = re.findall(r"<h1>(?:<bdi>)?(.*?)(?:</bdi>)?</h1>", shown)
+    assert heading == name
+    assert re.search(rf"&rsaquo;\s*(?:<bdi>)?{re.escape(name)}", shown)
+    assert re.search(rf"<li><a [^>]*>{re.escape(name)}", shown)
 
 
 def test_asks_for_the_permission_to_look():

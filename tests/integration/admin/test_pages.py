@@ -256,6 +256,16 @@ class TestCleanupPage:
         assert "Folders have changed since the last check." in page
         assert "883 applications have duplicates and" not in page
 
+    def test_keeps_the_last_count_in_the_navigation_with_its_time(self, boss, cleaned):
+        then = cleaned.created_at - timedelta(seconds=1)
+        check = ConsistencyCheck.objects.create(started_at=then, ended_at=then, duplicate_applications=883)
+        for page in ("overview", "applications"):
+            shown = text(boss.get(address(page)))
+            assert re.search(r"Duplicates 883 \( \d+ \w+, [\d:]+ \) applications with duplicates", shown), shown
+        assert "883 applications had duplicates at the check of" in shown
+        ConsistencyCheck.objects.filter(pk=check.pk).update(started_at=timezone.now() + timedelta(minutes=1))
+        assert "Duplicates 883 applications with duplicates" in text(boss.get(address("overview")))
+
     def test_shows_an_undo_that_runs(self, boss, cleaned):
         Run.objects.filter(pk=cleaned.pk).update(status="running", kind="rollback", exclusive=False)
         assert "An undo is running: 1 of 1 done." in text(boss.get(address("overview")))
@@ -882,7 +892,7 @@ class TestNeedsYourDecision:
     def test_shows_all_of_both_lists_page_by_page(self, boss, using):
         self.many(using, held=120, refused=110, queued=30)
         shown = set()
-        for number in (1, 2, 3):
+        for number in range(1, 8):
             page = boss.get(address("decisions", page=number, held=number)).content.decode()
             shown |= set(re.findall(r"<bdi>(\w+ \d+)</bdi>", page))
             assert ("Open (140)" in page, "On hold (120)" in page) == (True, True)
@@ -890,7 +900,7 @@ class TestNeedsYourDecision:
 
     def test_has_a_button_for_each_hold(self, boss, using):
         self.many(using, held=120, refused=0, queued=0)
-        pages = [boss.get(address("decisions", held=number)).content.decode() for number in (1, 2, 3)]
+        pages = [boss.get(address("decisions", held=number)).content.decode() for number in range(1, 7)]
         assert sum(len(re.findall(r"/release/\?next=decisions", page)) for page in pages) == 120
 
     def test_has_all_in_its_table(self, boss, using):
@@ -1016,7 +1026,18 @@ class TestRegisters:
         Verification.objects.create(ended_at=timezone.now(), passed=True)
         assert boss.get(address("finding_changelist")).context_data["cl"].result_count == 0
         listed = boss.get(address("finding_changelist", verification__id__exact=old.pk))
-        assert listed.context_data["cl"].result_count == old.findings.count()
+        applications = old.findings.exclude(application_key="").values("application_key").distinct().count()
+        expected = applications + old.findings.filter(application_key="").count()
+        assert listed.context_data["cl"].result_count == expected
+
+    def test_show_an_application_once_with_all_that_was_found_in_it(self, boss, using):
+        tree(using, "Loan/{Docs, Docs, Docs, Notes, Notes}, Loan")
+        DatabaseCleanupService(using=using).verify_cleanup_integrity()
+        page = boss.get(address("finding_changelist", severity__exact="error"))
+        (found,) = page.context_data["cl"].result_list
+        assert "Same-named folders next to each other (2)" in text(page)
+        assert text(page).count("Preview and clean up") == 1
+        assert boss.get(address("finding_changelist", code=found.code)).context_data["cl"].result_count == 1
 
 
 class TestHostileData:

@@ -50,6 +50,8 @@ def test_says_what_an_undo_kept(boss, using, run):
     kept = "Not everything is as it was before: what people have changed since was kept."
     assert page.index(kept) < page.index("Applications Application State")
     assert "1 undo" in text(boss.get(address("run_change", run.pk)))
+    for listing in (address("run_changelist"), address("overview")):
+        assert "1 folder came back. No file had to move back." in text(boss.get(listing))
 
 
 def test_names_no_undo_while_there_is_none(boss, run):
