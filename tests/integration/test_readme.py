@@ -21,6 +21,7 @@ from cleanup import conf, exceptions, manual
 from cleanup import signals as signals_of_cleanup
 from cleanup.backends.finding_kinds import CODES
 from cleanup.models import Run
+from cleanup.permissions import Permission
 from cleanup.services import DatabaseCleanupService, results
 from tests import ROOT
 from tests.support import databases, preloaded_python, psql
@@ -105,6 +106,37 @@ class TestEverythingStandsInIt:
         }
         assert missing(tables, section("Installation")) == []
         assert missing(tables, section("Roles and grants")) == []
+
+
+class TestEverythingStandsInOneRow:
+    """Of all tables of the chapters: two descriptions of one thing would come apart."""
+
+    def rows(self, names, text: str = MANUAL) -> dict[str, int]:
+        """Return the names that no row describes, or several do."""
+        cells = re.findall(r"^ *\| *(.*?) \| ", text, re.MULTILINE)
+        counts = {name: sum(not missing([name], cell) for cell in cells) for name in names}
+        return {name: number for name, number in counts.items() if number != 1}
+
+    def test_each_action_and_option(self):
+        parser = load_command_class("cleanup", "database_cleanup").create_parser("manage.py", "database_cleanup")
+        of_django = BaseCommand().create_parser("manage.py", "database_cleanup")
+        known = {option for action in of_django._actions for option in action.option_strings}
+        own = {option for action in parser._actions for option in action.option_strings}
+        # It is an action, and an option of another.
+        assert self.rows(own - known) == {"--adopt": 2}
+
+    def test_each_setting(self):
+        names = re.findall(r'"(CLEANUP_[A-Z_]+)"', Path(conf.__file__).read_text(encoding="utf-8"))
+        assert self.rows(names) == {}
+
+    def test_each_permission(self):
+        assert self.rows(Permission) == {}
+
+    def test_each_finding(self):
+        assert self.rows(CODES, section("Integrity verification")) == {}
+
+    def test_each_system_check(self):
+        assert self.rows(re.findall(r'"(cleanup\.[EW]\d+)"', sources("cleanup/checks.py"))) == {}
 
 
 class TestChapters:
