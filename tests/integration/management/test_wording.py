@@ -71,7 +71,7 @@ class TestTimes:
         AutomatedCleanupService(using=database).start_automated_service()
         told = run_command(database, "--status").out
         assert ISO.findall(told) == []
-        assert len(re.findall(r"\d{4}-\d\d-\d\d \d\d:\d\d UTC", told)) == 6  # of four schedules, and twice of the run
+        assert len(re.findall(r"\d{4}-\d\d-\d\d \d\d:\d\d UTC", told)) == 7  # of four schedules, and three of the run
 
     def test_in_a_check_are_read_by_people(self, database, loan):
         told = run_command(database, "--check").out
