@@ -29,7 +29,7 @@ from cleanup.exceptions import MissingApp, NoCluster
 from cleanup.models import Heartbeat
 from cleanup.retry_limits import FORWARDS_EACH, MAX_FORWARDS
 from cleanup.services import origin
-from cleanup.services.runs.lifecycle import worker_is_gone
+from cleanup.services.runs.processes import worker_is_gone
 
 logger = logging.getLogger(__name__)
 

@@ -28,7 +28,7 @@ from cleanup.backends.pinning import pinning
 from cleanup.models import JobLease, Run
 from cleanup.retry_limits import MAX_DELIVERIES
 from cleanup.services.background import clusters
-from cleanup.services.runs.lifecycle import worker_is_gone
+from cleanup.services.runs.processes import worker_is_gone
 
 #: Seconds between renewals of a held lease, each of which looks for leases that no one has acquired.
 RENEW_EVERY = 2.0

@@ -14,7 +14,7 @@ from cleanup.services.integrity import freshness
 from cleanup.services.integrity.queued_checks import handed_over
 from cleanup.services.monitoring.run_list import listed
 from cleanup.services.results import ActiveRun, ListedRun, RestoredCopy, ScheduleStatus, Statistics, StatusReport
-from cleanup.services.runs.lifecycle import worker_is_gone
+from cleanup.services.runs.processes import worker_is_gone
 from cleanup.services.runs.signs_of_life import silence_of
 
 #: Claimed applications that are read, to determine whether a worker is processing the run.

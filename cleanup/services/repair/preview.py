@@ -11,7 +11,7 @@ from cleanup import conf, queries
 from cleanup.backends.forest import Scope
 from cleanup.models import Result, Run
 from cleanup.references import ReferenceMap
-from cleanup.repairing import Change, Left
+from cleanup.repairing import Change
 from cleanup.services.merging.decisions import Inclusion, MergeDecision
 from cleanup.services.merging.forecast import read_snapshot
 from cleanup.services.repair import wording
@@ -19,7 +19,7 @@ from cleanup.services.repair.deciders import decider_of
 from cleanup.services.repair.decisions import Decider, RepairDecision
 from cleanup.services.repair.names import NamesDecider
 from cleanup.services.repair.worklist import Worklist
-from cleanup.services.results import FolderCleanupResult, NotRepaired, RepairChange, RepairReport
+from cleanup.services.results import FolderCleanupResult, RepairChange, RepairReport
 
 #: Applications examined together.
 PAGE = 100
@@ -92,15 +92,9 @@ def report(
         folders_made=totals.made,
         changes=tuple(changes),
         changes_left_out=totals.changes - len(changes),
-        not_repaired=tuple(described_left(worklist.left)),
+        not_repaired=tuple(map(wording.left, worklist.left)),
         not_repaired_left_out=worklist.left_out,
     )
-
-
-def described_left(several: Sequence[Left]) -> Iterator[NotRepaired]:
-    """Yield what is left as it is, in words."""
-    for one in several:
-        yield NotRepaired(one.row, one.key, one.application, one.reason.value, wording.left(one))
 
 
 def _pages(worklist: Worklist) -> Iterator[dict[str, set[str]]]:

@@ -6,6 +6,7 @@ from django.utils.translation import gettext as _
 
 from cleanup import conf
 from cleanup.repairing import NEW_RECOVERED, Change, Left, Reason
+from cleanup.services.results import NotRepaired
 from cleanup.text_safety import safe
 
 
@@ -25,9 +26,9 @@ def change(one: Change, *, name: str, folders: Mapping[str, str]) -> str:
     return _("The file “%(name)s” goes into the folder “%(place)s”.") % told
 
 
-def left(one: Left) -> str:
-    """Describe why a row is left as it is, and what would help."""
-    return _LEFT[one.row, one.reason]()
+def left(one: Left) -> NotRepaired:
+    """Describe a row that is left as it is, why, and what would help."""
+    return NotRepaired(one.row, one.key, one.application, one.reason.value, _LEFT[one.row, one.reason]())
 
 
 _LEFT: Mapping[tuple[str, Reason], Callable[[], str]] = {

@@ -10,7 +10,7 @@ from django.db.models.functions import Now
 
 from cleanup import conf
 from cleanup.models import JobLease, Result, Run
-from cleanup.services.runs.lifecycle import worker_is_gone
+from cleanup.services.runs.processes import worker_is_gone
 
 #: The triggers of runs that no one at a shell will resume.
 BY_REQUEST = ("api", "admin")

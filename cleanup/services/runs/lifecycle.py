@@ -6,8 +6,6 @@ refuses a second one. Control is a row that workers read before each claim.
 
 from __future__ import annotations
 
-import os
-import platform
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -24,8 +22,9 @@ from cleanup.exceptions import Busy, NotPausable, NotResumable
 from cleanup.models import QueuedApplication, Result, RollbackPoint, Run
 from cleanup.services import origin
 from cleanup.services.arguments import refuse_impossible_numbers
-from cleanup.services.repair.preview import described_left
+from cleanup.services.repair import wording
 from cleanup.services.runs import totals
+from cleanup.services.runs.processes import worker_is_gone
 from cleanup.text_safety import storable, stored_name
 
 if TYPE_CHECKING:
@@ -133,7 +132,7 @@ def create_rollback(
 
 def create_repair(*, using: str, options: Options, actor: Actor, worklist: Worklist) -> Run:
     """Write a repair run and its worklist."""
-    left = tuple(asdict(one) for one in described_left(worklist.left))
+    left = tuple(asdict(wording.left(one)) for one in worklist.left)
     options = replace(options, not_repaired=left, not_repaired_left_out=worklist.left_out)
     with transaction.atomic(using=using):
         run = _create(using=using, kind=Run.Kind.REPAIR, options=options, actor=actor, exclusive=False)
@@ -285,25 +284,6 @@ def release_dead(results: Any, *, lost: Collection[str] = ()) -> None:
     for worker in results.filter(status=Result.Status.IN_PROGRESS).values_list("worker", flat=True).distinct():
         if worker in lost or worker_is_gone(worker):
             results.filter(status=Result.Status.IN_PROGRESS, worker=worker).update(lease_expires_at=Now())
-
-
-def worker_is_gone(worker: str) -> bool:
-    """Return whether a worker, named as ``host:pid...``, was a process of this machine that has ended."""
-    host, _, rest = worker.partition(":")
-    process = rest.partition(":")[0]
-    return host == platform.node() and process.isdigit() and not _is_alive(int(process))
-
-
-def _is_alive(process: int) -> bool:
-    if process == os.getpid():
-        return True
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def results_of(*, using: str, run: Run) -> Any:

@@ -15,7 +15,7 @@ from django.db.models.functions import Now
 
 from cleanup.backends.pinning import pinning
 from cleanup.models import Result, Run
-from cleanup.services.runs.lifecycle import worker_is_gone
+from cleanup.services.runs.processes import worker_is_gone
 
 #: Silence after which it is reported.
 NOTICEABLE = timedelta(seconds=30)
