@@ -5,6 +5,7 @@ folder's number: a tree of a million folders takes some seventy bytes a folder w
 afterwards. What a plan holds becomes texts only as it is read.
 """
 
+from abc import abstractmethod
 from array import array
 from collections.abc import Iterator, Mapping, MutableSequence, Sequence
 from itertools import chain, repeat
@@ -320,8 +321,9 @@ class _View(Sequence[T]):
     def __init__(self, fates: Fates) -> None:
         self._fates = fates
 
+    @abstractmethod
     def _one(self, place: int) -> T:
-        raise NotImplementedError
+        """Return what stands at a place."""
 
     def __iter__(self) -> Iterator[T]:
         return map(self._one, range(len(self)))

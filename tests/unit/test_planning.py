@@ -206,6 +206,12 @@ class TestNesting:
         assert plan == Plan((), (Move("new", None, "old"),), different_roots=True)
         assert not plan.empty
 
+    def test_is_told_apart_from_other_moves(self) -> None:
+        plan = plan_merge(rows_of("old - Root", "x - X", "new - Root", "a new A"), different_roots="nest")
+
+        for one in (plan, Plan(tuple(plan.groups), tuple(plan.moves))):
+            assert (list(one.nested()), len(one.moves)) == ([("x", "old")], 2)
+
     def test_merges_roots_of_the_name_of_the_oldest(self) -> None:
         plan = plan_merge(rows_of("old - Root", "other - Other", "new - Root"), different_roots="nest")
 
@@ -487,6 +493,22 @@ class TestAPlan:
 
         assert (restored, restored.removed) == (plan, {"r2": "r1"})
 
+    @unhurried
+    @given(forests())
+    def test_yields_its_groups_in_either_order(self, rows: list[FolderRow]) -> None:
+        plan = plan_merge(rows)
+        groups = [(group.survivor, list(group.removed)) for group in plan.groups]
+
+        for one in (plan, Plan(tuple(plan.groups), ())):
+            assert [(survivor, list(removed)) for survivor, removed in one.merged()] == groups
+            assert [(survivor, list(removed)) for survivor, removed in one.merged(deepest_first=True)] == groups[::-1]
+            assert list(one.pairs()) == [(folder, survivor) for survivor, removed in groups for folder in removed]
+
+    def test_holds_groups_that_pass_for_a_tuple(self) -> None:
+        groups = plan_merge(rows_of("r1 - R", "r2 - R")).groups
+
+        assert ({groups, tuple(groups)}, repr(groups)) == ({groups}, repr(tuple(groups)))
+
 
 class TestBadInput:
     def test_with_a_key_twice_is_an_error(self) -> None:
@@ -595,6 +617,7 @@ class TestWhatStays:
     def test_is_not_seen_twice_nor_elsewhere(self) -> None:
         staying = plan_merge(rows_of("r1 - R", "r2 - R", "a r2 A")).staying()
 
+        assert len(staying) == 2
         assert staying.tick_off("r1", None)
         assert not staying.tick_off("r1", None)
         assert not staying.tick_off("r2", None)
