@@ -3,18 +3,21 @@
 import pytest
 from django.db import IntegrityError
 
+from cleanup import hooks
 from cleanup.checks import check_models
 from cleanup.exceptions import Guarded, MisconfiguredSetting
 from cleanup.folder_tables import folder_tables
 from cleanup.guard_names import Guard
 from cleanup.guards.differences import guard_differences
 from cleanup.models import Hold
-from cleanup.services import DatabaseCleanupService
+from cleanup.services import CleanupReport, DatabaseCleanupService
 from cleanup.services.errors import broken_guard
 from tests.integration.guards.test_guards import differences, folder, migrate, refused, set_right
-from tests.support import databases
+from tests.integration.hooks.test_ready import KINDS, install
+from tests.support import databases, undo_scripts
 from tests.support.model_roles import File, Folder
-from tests.support.trees import Tree, dump, execute, tree
+from tests.support.promises import keep
+from tests.support.trees import Tree, dump, execute, key_type, named, raw, tree
 
 
 @pytest.fixture(autouse=True)
@@ -85,6 +88,68 @@ class TestCleanup:
             made[0].application: "completed",
             common["old"]: "held",
         }
+
+
+def gone(report: CleanupReport, what: str) -> int:
+    """Return how many rows were removed, or got another name."""
+    return sum(sum(result.details.get(what, {}).values()) for result in report.results)
+
+
+class TestWhatElseRefersToThem:
+    """Beside an application with duplicates of its own; see ``promises``: announced, done, undone to the byte."""
+
+    @pytest.fixture
+    def trees(self, scratch_database) -> Tree:
+        tree(scratch_database, "Loan/Docs(1), Loan/Docs(2)")
+        return shared(scratch_database, "old:Common/{d:Docs(1), Mail}, new:Common/{e:Docs(2), New}, B")
+
+    @pytest.mark.parametrize("policy", ["merge", "nest", "keep", "refuse"])
+    def test_rows_of_a_link_table_give_way_to_their_twins(self, scratch_database, settings, trees, policy):
+        settings.CLEANUP_DIFFERENT_ROOTS = policy
+        columns = f"f {key_type(scratch_database)} NOT NULL REFERENCES :folders, tag integer, PRIMARY KEY (f, tag)"
+        execute(scratch_database, f"CREATE TABLE link ({columns})")
+        for label, tag in (("old", 1), ("new", 1), ("new", 2), ("d", 3), ("e", 3)):
+            execute(scratch_database, "INSERT INTO link VALUES (%s, %s)", raw(scratch_database, trees[label]), tag)
+        report = keep(scratch_database).report
+        assert report.successful_cleanups == 2
+        assert gone(report, "removed") == 2
+
+    def test_files_take_another_name_where_a_rule_asks_for_it(self, scratch_database, settings, trees):
+        settings.CLEANUP_COLLISIONS = {named(":files"): {"rename": named(":files.name").rpartition(".")[2]}}
+        for number in (1, 2):
+            name = f"UPDATE :files SET :files.name = 'x{number}.txt' WHERE :files.key = %s"
+            for label in "de":
+                keys = File.objects.using(scratch_database).filter(folder=trees[label]).order_by("pk")
+                if len(keys) >= number:
+                    execute(scratch_database, name, raw(scratch_database, str(keys[number - 1].pk)))
+        execute(scratch_database, "CREATE UNIQUE INDEX one ON :files (:files.folder, :files.name)")
+        report = keep(scratch_database).report
+        assert gone(report, "renamed") == 1
+
+    def test_files_of_an_application_stay_its_own(self, scratch_database, trees):
+        case = tree(scratch_database, "Case")
+        File.objects.using(scratch_database).filter(folder=trees["e"]).update(application=case.application)
+        was = dump(scratch_database)
+        run = service(scratch_database).cleanup_all_duplicate_folders()
+        assert (run.successful_cleanups, run.total_files_moved) == (2, 4)
+        assert service(scratch_database).rollback_cleanup(run.run_id).exact
+        assert dump(scratch_database) == was
+
+    @pytest.mark.parametrize("name", ["mptt", "nested sets", "treebeard"])
+    def test_tree_hooks_keep_their_columns(self, scratch_database, settings, trees, name):
+        install(scratch_database, settings, KINDS[name])
+        hooks.recompute(using=scratch_database)
+        assert keep(scratch_database, merged=lambda _: KINDS[name].disagreeing(scratch_database)).report
+
+    def test_they_come_back_by_a_script_and_whatever_is_on_hold_or_set_by_then(self, scratch_database, settings, trees):
+        was = dump(scratch_database)
+        run = service(scratch_database).cleanup_all_duplicate_folders()
+        undo_scripts.run(scratch_database, undo_scripts.export(scratch_database, run.run_id))
+        assert dump(scratch_database) == was
+        service(scratch_database).hold(trees["old"], reason="audit")
+        settings.CLEANUP_SHARED_FOLDERS = "leave"
+        assert service(scratch_database).rollback_cleanup(run.run_id).exact
+        assert dump(scratch_database) == was
 
 
 class TestVerification:
