@@ -506,7 +506,9 @@ class TestRuns:
     def test_of_an_application_name_its_rollback_point(self, database, loan, cleaned):
         tree(database, "Loan, Loan")
         run_command(database, "--cleanup", "--no-input")
-        (run,) = self.listed(database, "--application", loan.application.upper())["results"]
+        untouched = tree(database, "Loan").application
+        assert "No such runs." in run_command(database, "--runs", "--application", untouched).out
+        (run,) = self.listed(database, "--application", loan.application)["results"]
         point = RollbackPoint.objects.using(database).get(run=cleaned.run_id)
         assert (run["run_id"], run["rollback_id"]) == (str(cleaned.run_id), str(point.uuid))
         assert str(point.uuid) in run_command(database, "--runs", "--application", loan.application).out
@@ -518,7 +520,6 @@ class TestRuns:
             (("--state", "paused"), False),
             (("--since", "2020-01-01"), True),
             (("--since", "2999-01-01T08:00+02:00"), False),
-            (("--application", UNKNOWN), False),
         ],
     )
     def test_are_filtered(self, database, cleaned, options, found):
