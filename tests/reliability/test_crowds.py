@@ -21,7 +21,12 @@ from tests.support import dirty_database
 from tests.support.clusters import Fleet, fleet
 from tests.support.trees import dump, execute
 
-pytestmark = [pytest.mark.only("postgresql"), pytest.mark.slow, pytest.mark.timeout(0)]
+pytestmark = [
+    pytest.mark.only("postgresql"),
+    pytest.mark.slow,
+    pytest.mark.timeout(0),
+    pytest.mark.mapped_models("clerks write to the mapped tables"),
+]
 
 CLERKS = 8
 APPLICATIONS = 6

@@ -21,7 +21,12 @@ from tests.support.clusters import fleet
 from tests.support.failover import failover
 from tests.support.trees import dump, execute
 
-pytestmark = [pytest.mark.only("postgresql"), pytest.mark.slow, pytest.mark.timeout(0)]
+pytestmark = [
+    pytest.mark.only("postgresql"),
+    pytest.mark.slow,
+    pytest.mark.timeout(0),
+    pytest.mark.mapped_models("clerks write to the mapped tables"),
+]
 
 APPLICATIONS = 6
 

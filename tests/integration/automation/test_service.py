@@ -67,7 +67,7 @@ class TestARunInTheBackground:
         made = tree(database, "Loan/Docs(1), Loan/Docs(2)")
         run = service.start_cleanup()
         with psycopg.connect(databases.url_of(database)) as session:
-            session.execute(sql(database, f"LOCK TABLE :files IN {lock}"))
+            session.execute(sql(database, f"LOCK TABLE :folders IN {lock}"))
             task, arguments = queue.pop(0)
             import_string(task)(*arguments)
             run.refresh_from_db()
