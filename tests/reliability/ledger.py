@@ -202,10 +202,13 @@ def unjournaled(database: str) -> list[str]:
 
 
 def figures(database: str) -> str:
-    """Return what the product did, in a line: runs, rows that it moved and recorded, alerts."""
+    """Return what the product did, in a line: runs, rows that it moved and recorded or has purged since, alerts."""
     runs = Counter(f"{kind} {status}" for kind, status in Run.objects.using(database).values_list("kind", "status"))
     alerts = Counter(f"{code} {state}" for code, state in Alert.objects.using(database).values_list("code", "state"))
-    details = Result.objects.using(database).filter(run__kind=Run.Kind.CLEANUP).values_list("details", flat=True)
-    moved = sum(sum(detail.get("moved", {}).values()) for detail in details)
+    results = Result.objects.using(database).filter(run__kind=Run.Kind.CLEANUP)
+    moved = Counter()
+    for status, number in results.values_list("point__status", "references_moved"):
+        moved["moved"] += number
+        moved["purged"] += number if status == RollbackPoint.Status.PURGED else 0
     rows = SnapshotRow.objects.using(database).values_list("kind").annotate(Sum("row_count"))
-    return f"runs {dict(runs)}; rows moved {moved}, recorded {dict(rows)}; alerts {dict(alerts)}"
+    return f"runs {dict(runs)}; rows {dict(moved)}, recorded {dict(rows)}; alerts {dict(alerts)}"
