@@ -339,6 +339,12 @@ class ResultAdmin(UndoableAdmin):
     ]
     code = plain("error_code", gettext_lazy("error code"))
 
+    def get_fieldsets(self, request: HttpRequest, obj: Result | None = None) -> Any:
+        """Leave out what only an undo keeps, where nothing was kept."""
+        first, kept, *others = super().get_fieldsets(request, obj)
+        has_kept = obj is not None and (obj.details.get("conflicts") or obj.details.get("copies"))
+        return [first, kept, *others] if has_kept else [first, *others]
+
     def selectable(self, rows: QuerySet[Result]) -> QuerySet[Result]:
         """Return those of cleanups that can be undone."""
         return rows.filter(run__kind__in=Run.UNDOABLE, point__status=RollbackPoint.Status.LIVE)

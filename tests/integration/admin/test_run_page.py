@@ -54,6 +54,16 @@ def test_says_what_an_undo_kept(boss, using, run):
         assert "1 folder came back. No file had to move back." in text(boss.get(listing))
 
 
+def test_of_one_application_says_what_was_kept_only_where_something_was(boss, using, run):
+    File.objects.using(using).filter(folder__name="Docs").update(folder_id=None)
+    undo = DatabaseCleanupService(using=using).rollback_cleanup(run.pk, skip_conflicts=True).run_id
+    for pk, kept in ((run.pk, False), (undo, True)):
+        result = Run.objects.get(pk=pk).results.get(
+            application_key=run.results.exclude(point=None).get().application_key
+        )
+        assert ("Left as it is now" in text(boss.get(address("result_change", result.pk)))) is kept
+
+
 def test_names_no_undo_while_there_is_none(boss, run):
     assert "1 undo" not in text(boss.get(address("run_change", run.pk)))
 
