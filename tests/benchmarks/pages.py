@@ -2,7 +2,8 @@
 
 Processor time of a page for someone who is signed in, of Python and of the database's session: the median of five after
 one to warm up; what other programs do meanwhile counts little. Beside it the time that passed, and the queries. By
-default 100,000 applications, 10,000 runs, 500,000 results, 500,000 undo records and a million rows in them.
+default 100,000 applications, 10,000 runs with 500,000 results and undo records and a million rows in them, and a
+cleanup of all the applications with its undo.
 
 Filling takes most of the time: ``--keep`` leaves the server running until Ctrl-C and prints how to measure again.
 """
