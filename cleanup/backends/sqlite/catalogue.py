@@ -6,11 +6,14 @@ of tables and columns are compared without regard to the case of ASCII letters, 
 
 import json
 import re
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Iterable, Iterator, MutableMapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from itertools import groupby
-from typing import Any, cast
+from typing import Any, TypeVar, cast
+from weakref import WeakKeyDictionary
+
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 from cleanup import conf
 from cleanup.backends import catalogue
@@ -62,12 +65,51 @@ _TOKEN = re.compile(
 )
 
 
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """What a connection has read of a schema."""
+
+    raw: object
+    """Django's connection may have opened another one since, to another file."""
+    version: tuple[Any, ...]
+    parts: dict[object, Any] = field(default_factory=dict)
+
+
+_read: MutableMapping[BaseDatabaseWrapper, _Read] = WeakKeyDictionary()
+
+
 class Catalogue(catalogue.Catalogue):
-    """The catalogue behind one connection to SQLite 3.35 or newer; read once per instance, a statement per subject."""
+    """The catalogue behind one connection to SQLite 3.35 or newer: a statement per subject.
+
+    Read once per instance, and again by the next instance only if the schema has changed.
+    """
+
+    def _once(self, part: object, read: Callable[[], T]) -> T:
+        """Return a part of the schema, as this connection has read it since the schema last changed.
+
+        Every change gives the schema another version, for all connections and for good; but within a transaction it may
+        yet be undone, and the next change get the same version. There nothing is kept, or taken from what was.
+        """
+        self._connection.ensure_connection()
+        raw = self._connection.connection
+        if raw.in_transaction:
+            return read()
+        with self._connection.wrap_database_errors:
+            # What is temporary belongs to the connection, and hides what has the same name.
+            version = tuple(raw.execute(f"PRAGMA {which}.schema_version").fetchone() for which in ("main", "temp"))
+        known = _read.get(self._connection)
+        if known is None or known.raw is not raw or known.version != version:
+            known = _read[self._connection] = _Read(raw, version)
+        if part not in known.parts:
+            known.parts[part] = read()
+        return cast("T", known.parts[part])
 
     @cached_property
     def _schema(self) -> list[tuple[str, str, str, str | None]]:
-        return cast("list[tuple[str, str, str, str | None]]", self._fetch(_SCHEMA))
+        return self._once("schema", lambda: self._fetch(_SCHEMA))
 
     @cached_property
     def _kinds(self) -> dict[TableName, str]:
@@ -85,6 +127,9 @@ class Catalogue(catalogue.Catalogue):
     @cached_property
     def _columns(self) -> dict[TableName, list[tuple[Column, int]]]:
         """The columns of every ordinary table, each with its place in the primary key, from 1 (0: none)."""
+        return self._once("columns", self._read_columns)
+
+    def _read_columns(self) -> dict[TableName, list[tuple[Column, int]]]:
         columns = {}
         for name, rows in groupby(self._fetch(_COLUMNS), key=lambda row: row[0]):
             table = TableName("", name)
@@ -176,9 +221,12 @@ class Catalogue(catalogue.Catalogue):
     @cached_property
     def _foreign_keys(self) -> tuple[ForeignKey, ...]:
         ((enforced,),) = self._fetch("PRAGMA foreign_keys")
+        return self._once(("foreign keys", enforced), lambda: self._read_foreign_keys(enforced=bool(enforced)))
+
+    def _read_foreign_keys(self, *, enforced: bool) -> tuple[ForeignKey, ...]:
         keys = []
         for (name, number), rows in groupby(self._fetch(_FOREIGN_KEYS), key=lambda row: (row[0], row[1])):
-            key = self._foreign_key(TableName("", name), number, list(rows), enforced=bool(enforced))
+            key = self._foreign_key(TableName("", name), number, list(rows), enforced=enforced)
             if key is not None:
                 keys.append(key)
         return tuple(keys)
@@ -235,7 +283,8 @@ class Catalogue(catalogue.Catalogue):
         if not tables:
             return {}
         sql = {name: text for kind, name, _, text in self._schema if kind == "index"}
-        rows = self._fetch(_INDEXES, names=json.dumps([table.name for table in tables]))
+        names = json.dumps([table.name for table in tables])
+        rows = self._once(("indexes", names), lambda: self._fetch(_INDEXES, names=names))
         indexes: dict[TableName, list[_Index]] = {}
         for (table_name, name), group in groupby(rows, key=lambda row: (row[0], row[1])):
             parts = list(group)
