@@ -71,6 +71,16 @@ class DirectSites:
             )
         return keys
 
+    def derive(self, keys: Sequence[ForeignKey]) -> graph.Graph:
+        """Follow the foreign keys from the direct sites on."""
+        return graph.derive(
+            self.direct,
+            keys,
+            folders=self.names.folders,
+            unchanging=self.names.unchanging,
+            topmost=self.names.catalogue.topmost,
+        )
+
     def add(self, site: ReferenceSite, source: str, key: ForeignKey | None = None) -> None:
         """Add a site; what the catalogue says about it takes precedence."""
         found = self.direct.setdefault(site, Found(source))

@@ -50,13 +50,7 @@ class _Discovery:
         keys = [*self.names.catalogue.foreign_keys(), *self.sites.keys_of_models()]
         untold = self.sites.read(keys)
         described = self.described.describe(keys)
-        derived = graph.derive(
-            self.sites.direct,
-            keys,
-            folders=self.names.folders,
-            unchanging=self.names.unchanging,
-            topmost=self.names.catalogue.topmost,
-        )
+        derived = self.sites.derive(keys)
         if missing := {site.table for site in derived.sites} - set(described):
             described.update(self.names.catalogue.describe(missing))
         ordered, unorderable = graph.steps(derived)
