@@ -15,20 +15,25 @@ from cleanup.exceptions import Guarded
 from cleanup.folder_tables import FolderTables, Ownership
 from cleanup.forests import NONE, Forest
 from cleanup.guard_names import Guard, lifting
-from cleanup.guards.guard_ddl import guard_sql_of
 from cleanup.models import RollbackPoint
+from cleanup.references import ReferenceMap
 
 
 class GuardsInForce:
     """The guards of one database, looked up once, to check points that are to be undone."""
 
-    def __init__(self, *, using: str, backend: Database, tables: FolderTables, folders: str) -> None:
+    def __init__(self, *, using: str, backend: Database, tables: FolderTables, references: ReferenceMap) -> None:
         self.using = using
         self.backend = backend
         self.tables = tables
-        self.folders = folders
+        self.folders = str(references.folders.name)
         """Label of the folder table in the journal."""
-        self._sql = guard_sql_of(using=using)
+        self._sql = backend.guards(
+            tables,
+            folders=references.folders.name,
+            files=references.files.name if references.files else None,
+            loose_files=references.loose_files,
+        )
         standing = self._sql.standing()
         # The one against several roots may be in force in the form that other settings ask for.
         self._standing = {g: s for g, s in standing.items() if s.usable or s.by_name is not None}

@@ -39,7 +39,7 @@ class Undo:
         self.tables = CurrentTables(using=using, references=references)
         self.points = Points(using=using)
         backend, mapped = self.tables.backend, self.tables.mapped
-        self.guards = GuardsInForce(using=using, backend=backend, tables=mapped, folders=str(references.folders.name))
+        self.guards = GuardsInForce(using=using, backend=backend, tables=mapped, references=references)
         self._groups = Groups(self.tables)
         self._hooks = HooksAfterUndo(self.tables)
         self._detached = Detached(backend=backend, tables=mapped)
