@@ -91,6 +91,21 @@ def unpinned(*, using: str) -> Iterator[None]:
 
 
 @contextmanager
+def together(*, using: str) -> Iterator[None]:
+    """Have the statements of a block, which only reads, share a transaction and what is pinned in it.
+
+    Each has a snapshot of its own all the same. In a transaction of the caller they do already; on SQLite there is
+    nothing to pin, and a transaction might keep others from writing.
+    """
+    connection = connections[using]
+    if connection.vendor != "postgresql" or is_callers(connection):
+        yield
+        return
+    with transaction.atomic(using=using):
+        yield
+
+
+@contextmanager
 def batch(session: Session, *, session_name: str = "", writing: bool = True) -> Iterator[None]:
     """Work in a transaction with the settings of a batch: one of our own, or the caller's, restoring its settings."""
     connection = session.connection

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from cleanup import backends, conf
 from cleanup.backends.catalogue import Action, ForeignKey, Table, TableName
-from cleanup.backends.pinning import pinning
+from cleanup.backends.pinning import pinning, together
 from cleanup.backends.references import Reference
 from cleanup.policies import HistoryPolicy
 from cleanup.references import graph, installed_models, list_sites, problems, tree_hooks
@@ -32,7 +32,7 @@ def discover(*, using: str) -> ReferenceMap:
 
     Raises DatabaseUnusable if a mapped table or column is missing, and MisconfiguredSetting.
     """
-    with pinning(using=using):
+    with pinning(using=using), together(using=using):
         return _Discovery(using).run()
 
 

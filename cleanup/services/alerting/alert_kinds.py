@@ -13,6 +13,7 @@ from django.db.models.functions import Now
 
 from cleanup import conf, exceptions
 from cleanup.backends.finding_kinds import ERRORS
+from cleanup.backends.pinning import together
 from cleanup.models import AutomationState, ConsistencyCheck, Result, Run, Schedule, ScheduledRun, Verification
 from cleanup.phrases import as_reason, as_time, with_reason
 from cleanup.services import origin
@@ -61,17 +62,19 @@ class Cause:
         return f"{self.code}:{self.subject}"[:128] if self.subject else self.code
 
 
-def causes(*, using: str) -> Iterator[Cause]:
-    """Yield what is wrong now; for a copy that was not adopted, only that, because the rest is about the original."""
+def causes(*, using: str) -> list[Cause]:
+    """Return what is wrong now; for a copy that was not adopted, only that, because the rest is about the original."""
     found = origin.copied(using=using)
     if found is not None:
-        yield Cause(RESTORED_COPY, found.sentence, origin.ADOPT, critical=True)
-        return
-    yield from _duplicates(using)
-    yield from _verification_errors(using)
-    yield from _schedules(using)
-    yield from _waiting(using)
-    yield from _runs(using)
+        return [Cause(RESTORED_COPY, found.sentence, origin.ADOPT, critical=True)]
+    with together(using=using):
+        return [
+            *_duplicates(using),
+            *_verification_errors(using),
+            *_schedules(using),
+            *_waiting(using),
+            *_runs(using),
+        ]
 
 
 def _duplicates(using: str) -> Iterator[Cause]:

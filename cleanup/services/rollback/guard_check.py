@@ -9,6 +9,7 @@ from cleanup import journal
 from cleanup.backends import Database
 from cleanup.backends.changes import NO_NAME, Cell
 from cleanup.backends.guards import InstalledGuard
+from cleanup.backends.pinning import together
 from cleanup.backends.query import pasteable, quoted
 from cleanup.backends.scripting import Forbidding
 from cleanup.exceptions import Guarded
@@ -34,7 +35,8 @@ class GuardsInForce:
             files=references.files.name if references.files else None,
             loose_files=references.loose_files,
         )
-        standing = self._sql.standing()
+        with together(using=using):
+            standing = self._sql.standing()
         # The one against several roots may be in force in the form that other settings ask for.
         self._standing = {g: s for g, s in standing.items() if s.usable or s.by_name is not None}
 
