@@ -2,6 +2,8 @@
 
 import pytest
 import schemathesis
+from django.conf import settings as django_settings
+from django.db import connections
 from hypothesis import HealthCheck, settings
 
 from cleanup.models import Heartbeat, Hold, Schedule
@@ -17,6 +19,10 @@ def contract(caller, served, monkeypatch, request):
     # schemathesis 4.32 names the operation here, by an attribute that pytest 9.2 no longer has.
     request.node._nodeid = request.node.nodeid
     monkeypatch.setattr(clusters, "_hand_over", lambda task, arguments, options: None)
+    # Thousands of requests, each of which would begin a session, and read the catalogue again.
+    monkeypatch.setitem(connections[served].settings_dict, "CONN_MAX_AGE", None)
+    # The cluster counts as alive to the end, however long that takes.
+    monkeypatch.setattr(django_settings, "CLEANUP_HEARTBEAT_SECONDS", 3600, raising=False)
     Heartbeat.objects.using(served).create(cluster="elsewhere:1", host="elsewhere")
     service = DatabaseCleanupService(using=served)
     AutomatedCleanupService(using=served).start_automated_service()
