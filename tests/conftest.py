@@ -90,9 +90,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Keep the collector of garbage from looking again and again at what stays: modules, models, thousands of tests."""
+    """Keep the collector of garbage from looking again and again at what stays: modules, models, thousands of tests.
+
+    And from looking as often as it does by itself, which takes a twentieth of the time.
+    """
     gc.collect()
     gc.freeze()
+    gc.set_threshold(10_000, 20, 50)
 
 
 @pytest.fixture(scope="session")

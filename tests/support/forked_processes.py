@@ -21,7 +21,7 @@ from tests.support import databases
 from tests.support.model_roles import SETTINGS_MODULE
 
 NURSERY = """
-import importlib, inspect, json, os, signal, sys, traceback
+import gc, importlib, inspect, json, os, signal, sys, traceback
 import django
 django.setup()
 from django.conf import settings
@@ -79,6 +79,7 @@ def obey(order):
         do(order["verb"], *order["arguments"])
     say(statements=order["fault"]["at"] - fault.left)
 
+gc.freeze()
 for line in sys.stdin:
     child = os.fork()
     if child == 0:
