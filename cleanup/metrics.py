@@ -59,7 +59,7 @@ class DatabaseCollector(Collector):
             ("files_moved", "Files moved by cleanups."),
         ):
             yield _gauge(name, about, getattr(statistics, name))
-        yield _gauge("success_ratio", "Completed cleanup runs, of all.", statistics.successful_runs / runs)
+        yield _gauge("success_ratio", "Successful cleanup runs, of all.", statistics.successful_runs / runs)
 
     def _service(self, status: StatusReport) -> Iterator[Metric]:
         yield _gauge("running", "1 while schedules are on and a cluster shows signs of life.", status.running)

@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from django import template
+from django.apps import apps
 from django.template import Context
 from django.utils.html import conditional_escape
 from django.utils.safestring import SafeString, mark_safe
@@ -38,6 +39,12 @@ def cleanup_status(context: Context) -> dict[str, Any]:
 def cleanup_manual_link(context: Context, code: str) -> str:
     """Return the link to what the manual says about a code."""
     return access.manual_link(access.site_of(context["request"]), code)
+
+
+@register.simple_tag
+def cleanup_has_workers() -> bool:
+    """Return whether the project can have workers in the background."""
+    return apps.is_installed("django_q")
 
 
 @register.simple_tag

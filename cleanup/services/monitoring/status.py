@@ -126,13 +126,15 @@ def is_overdue(schedule: Schedule, *, now: datetime) -> bool:
 
 
 def _statistics(using: str) -> Statistics:
+    in_vain = Q(failed_applications__gt=0, failed_applications=F("done_applications"))
+    completed = Q(status=Run.Status.COMPLETED)
     counts = (
         Run.objects.using(using)
         .filter(kind=Run.Kind.CLEANUP)
         .aggregate(
             total=Count("pk"),
-            successful=Count("pk", filter=Q(status=Run.Status.COMPLETED)),
-            failed=Count("pk", filter=Q(status__in=[Run.Status.STOPPED, Run.Status.CANCELLED])),
+            successful=Count("pk", filter=completed & ~in_vain),
+            failed=Count("pk", filter=Q(status__in=[Run.Status.STOPPED, Run.Status.CANCELLED]) | completed & in_vain),
             last=Max("started_at"),
         )
     )

@@ -231,6 +231,12 @@ class TestCleanupPage:
     def test_says_what_to_start_while_no_cluster_is_alive(self, boss):
         assert "python manage.py qcluster" in text(boss.get(address("overview")))
 
+    def test_says_what_is_missing_where_there_can_be_no_cluster(self, boss, settings):
+        settings.INSTALLED_APPS = [app for app in settings.INSTALLED_APPS if app != "django_q"]
+        page = text(boss.get(address("overview")))
+        assert "What runs in the background needs “django_q” in INSTALLED_APPS." in page
+        assert "qcluster" not in page
+
     def test_does_not_say_so_while_one_is(self, boss, cluster):
         assert "qcluster" not in text(boss.get(address("overview")))
 

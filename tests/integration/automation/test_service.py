@@ -478,6 +478,8 @@ class TestACheck:
         tree(database, "Loan, Other")
         service.cleanup_all_duplicate_folders()
         assert service.check()["waiting_for_decision"] == 1
+        counts = service.status()["statistics"]
+        assert (counts["total_runs"], counts["successful_runs"], counts["failed_runs"]) == (1, 0, 1)
 
     def test_is_given_up_when_its_worker_is_lost_again_and_again(self, database, service, queue):
         check = service.start_check()
