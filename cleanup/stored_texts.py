@@ -124,6 +124,11 @@ _PLAIN = (
     # Why a copy is one.
     gettext_noop("it is another database than before, as a restored dump or a copied file is"),
     gettext_noop("the server no longer says which database it is"),
+    # Why a schedule did nothing.
+    gettext_noop("Everything is stopped."),
+    gettext_noop("Run %(run)s is active."),
+    gettext_noop("The previous run, due at %(moment)s, has not finished."),
+    gettext_noop("Its worker was lost %(times)s times."),
     # Why an application is on hold, if the person who undid its cleanup gave no reason; the second in earlier versions.
     gettext_noop("its cleanup was undone"),
     gettext_noop("rolled back"),
@@ -135,6 +140,9 @@ _PLAIN = (
 
 #: How a text begins that names what has changed.
 _TABLES_CHANGED = gettext_noop("tables were changed in the meantime")
+
+#: How a text begins that names what keeps a run from starting.
+_NOT_STARTED = gettext_noop("The run was stopped before it started:")
 
 #: Parts of a text that are texts of rows themselves.
 _TEXTS = {"reason"}
@@ -156,6 +164,18 @@ def shown(stored: str) -> str:
     return safe(stored)
 
 
+def without_messages(stored: str) -> str:
+    """Return a text as it is shown to people in the office: of a reason that only IT can read, that it is for IT."""
+    for pattern, words in _forms():
+        if match := pattern.fullmatch(stored):
+            parts = match.groupdict()
+            told = {name: _part(name, text) for name, text in parts.items()}
+            if "reason" in parts and not is_known(parts["reason"]):
+                told["reason"] = gettext("IT has to look at it")
+            return words(_plural(match)) % told
+    return safe(stored)
+
+
 def is_known(stored: str) -> bool:
     """Return whether a text is one of ours, so that it was written for people."""
     return any(pattern.fullmatch(stored) for pattern, _words in _forms())
@@ -164,6 +184,11 @@ def is_known(stored: str) -> bool:
 def is_about_tables(stored: str) -> bool:
     """Return whether a text names tables that were changed while a run was at work."""
     return stored.startswith(_TABLES_CHANGED)
+
+
+def is_about_not_starting(stored: str) -> bool:
+    """Return whether a text names what was found before a run, so that it did not start."""
+    return stored.startswith(_NOT_STARTED)
 
 
 def logged(stored: str) -> str:

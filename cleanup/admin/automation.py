@@ -35,8 +35,6 @@ class Step(NamedTuple):
     post: bool = False
 
 
-_SEE_SCHEDULES = (Step("schedule_changelist", gettext_lazy("See the schedules")),)
-
 #: What can be done about an alert, by its code; about one of a run, its page offers it.
 STEPS: dict[str, tuple[Step, ...]] = {
     "duplicates": (
@@ -48,8 +46,7 @@ STEPS: dict[str, tuple[Step, ...]] = {
         Step("verify", gettext_lazy("Verify again"), (Permission.CHECK,), post=True),
     ),
     "approval_needed": (Step("decisions", gettext_lazy("Approve or decline it")),),
-    "schedule_overdue": _SEE_SCHEDULES,
-    "schedule_failed": _SEE_SCHEDULES,
+    "schedule_overdue": (Step("schedule_changelist", gettext_lazy("See the schedules")),),
 }
 _OTHERWISE = (Step(access.OVERVIEW, gettext_lazy("Go to the overview")),)
 
@@ -76,7 +73,7 @@ class AlertAdmin(SelectableAdmin):
     selection_permissions = (Permission.MANAGE_SCHEDULES,)
     fieldsets = [
         (None, {"fields": ["what", "how_bad", "state_text", "since", "last", "known", "gone"]}),
-        for_it("own_code", "command"),
+        for_it("message", "own_code", "command"),
     ]
     own_code = plain("code", gettext_lazy("code"))
 
@@ -153,6 +150,8 @@ class AlertAdmin(SelectableAdmin):
         """Return the buttons."""
         if alert.run is not None:
             return [{"address": self.url("run_change", alert.run.pk), "words": _("See the run and what can be done")}]
+        if alert.code == "schedule_failed" and (name := alert.detail.get("schedule")):
+            return [{"address": self.url("schedule_change", name), "words": _("See the schedule and its last results")}]
         return [
             {
                 "address": self.url(step.page, **({"first": 10} if step.page == "clean_up" else {})),
@@ -162,6 +161,10 @@ class AlertAdmin(SelectableAdmin):
             for step in STEPS.get(alert.code, _OTHERWISE)
             if any(access.may(request, permission) for permission in step.permissions)
         ]
+
+    @admin.display(description=gettext_lazy("message"))
+    def message(self, alert: Alert) -> str:
+        return safe(alert.message)
 
     @admin.display(description=gettext_lazy("command"))
     def command(self, alert: Alert) -> str:

@@ -82,8 +82,8 @@ def _alert(alert: Alert, **_rest: str) -> str:
 
 
 def alert_text(alert: Alert) -> str:
-    """Return an alert's message without the run's id: its page has a link to the run."""
-    text = stored_texts.shown(alert.message)
+    """Return an alert's message without the run's id, to which its page links, and without what only IT can read."""
+    text = stored_texts.without_messages(alert.message)
     return text.replace(f" {alert.run_id}", "") if alert.run_id else text
 
 

@@ -277,17 +277,28 @@ class ScheduleAdmin(ReadOnlyAdmin):
         return self.time(row.started_at), badges.badge(_LEVELS.get(row.status, "unknown"), words), self._outcome(row)
 
     def _outcome(self, row: ScheduledRun) -> SafeString | str:
-        """Return the outcome in words, with a link to the details."""
+        """Return the outcome in words, with a link to the details; what only IT can read, folded."""
+        if row.run is not None:
+            why = wording.capitalized(wording.stop_reason(row.run).what)
+            text = f"{f'{why}.' if why else ''} {wording.run_progress(row.run)} {wording.run_outcome(row.run)}"
+            return format_html("{} {}", text, self.link(row.run))
+        if row.reason and row.status == ScheduledRun.Status.FAILED:
+            return _failure(row.reason)
         if row.reason:
             return stored_texts.shown(row.reason)
-        if row.run is not None:
-            text = f"{wording.run_progress(row.run)} {wording.run_outcome(row.run)}"
-            return format_html("{} {}", text, self.link(row.run))
         if row.check_done is not None:
             return format_html("{} {}", wording.last_check(row.check_done), self.link(row.check_done))
         if row.verification is not None:
             return format_html("{} {}", wording.last_verification(row.verification), self.link(row.verification))
         return _of_outcome(row)
+
+
+def _failure(reason: str) -> SafeString | str:
+    why = wording.failure_reason(reason)
+    if not why.for_it:
+        return why.what
+    folded = "{} {}<details><summary>{}</summary><code>{}</code></details>"
+    return format_html(folded, why.what, why.next_step, _("For IT"), why.for_it)
 
 
 def _of_outcome(row: ScheduledRun) -> str:

@@ -238,6 +238,13 @@ def stop_reason(run: Run) -> StopReason:
     )
 
 
+def failure_reason(reason: str) -> StopReason:
+    """Describe why what a schedule began has failed."""
+    if stored_texts.is_known(reason):
+        return StopReason(stored_texts.shown(reason))
+    return StopReason(*advice("preflight" if stored_texts.is_about_not_starting(reason) else ""), safe(reason))
+
+
 HOW: dict[str, Any] = {
     "shell": gettext_lazy("at the command line"),
     "service": gettext_lazy("by script"),

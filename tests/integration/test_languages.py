@@ -146,6 +146,7 @@ class TestStoredTexts:
             ("cancelled by request", "auf Wunsch abgebrochen"),
             ("frozen: stopped in the admin", "alles angehalten: in der Verwaltung angehalten"),
             ("1 of the last 1,200 applications failed", "1 der letzten 1.200 Anträge ist fehlgeschlagen"),
+            ("Everything is stopped.", "Alles ist angehalten."),
             ("running", "running"),
             ("", ""),
         ],

@@ -104,7 +104,7 @@ def _obstacle(schedule: Schedule, earlier: ScheduledRun | None, *, using: str) -
         if active is not None:
             return f"Run {active.pk} is active."
         if freeze.is_frozen(using=using):
-            return "All cleaning is frozen."
+            return "Everything is stopped."
     return ""
 
 

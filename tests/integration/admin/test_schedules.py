@@ -5,6 +5,7 @@ from django.utils import timezone
 
 from cleanup.models import Alert, Finding, Schedule, ScheduledRun, Verification
 from cleanup.permissions import Permission
+from cleanup.services.alerting import alerts
 from tests.integration.admin.test_pages import address, boss, person, text, using
 
 __all__ = ["boss", "using"]
@@ -58,6 +59,18 @@ def test_tell_what_came_of_the_last_times(started, using):
     assert "planned only It would clean up 20 applications and merge 61 duplicate folders." in page
     assert "skipped Another cleanup is running." in page
     assert "The next run only plans." in page
+
+
+def test_fold_what_only_it_can_read(started, using):
+    reason = "The run was stopped before it started:\n  archive_guard of folders would fire (delete)."
+    ScheduledRun.objects.create(schedule_id="full_cleanup", due_at=timezone.now(), status="failed", reason=reason)
+    page = text(started.get(address("schedule_change", "full_cleanup")))
+    assert "IT has to decide. For IT The run was stopped before it started:" in page
+    (alert,) = (found for found in alerts.evaluate(using=using) if found.code == "schedule_failed")
+    page = text(started.get(address("alert_change", alert.pk)))
+    assert "The schedule full cleanup failed: IT has to look at it. See the schedule and its last results" in page
+    assert page.index("For IT") < page.index("archive_guard")
+    assert "archive_guard" not in text(started.get(address("overview")))
 
 
 def test_are_explained_to_people_who_may_only_look(started):

@@ -362,7 +362,7 @@ class TestASchedulesTime:
         service.freeze(reason="year end")
         make_due(database, "full_cleanup")
         heartbeat.heartbeat(using=database)
-        assert ScheduledRun.objects.using(database).get().reason == "All cleaning is frozen."
+        assert ScheduledRun.objects.using(database).get().reason == "Everything is stopped."
 
     def test_only_plans_the_first_time(self, database, service, queue):
         made = tree(database, "Loan/Docs(1), Loan/Docs(1)")
