@@ -60,6 +60,9 @@ SUBJECTS = {
     "repairing": Subject(module="cleanup.repairing", tests=("tests/unit/test_repairing.py",)),
     "computing": Subject(module="cleanup.hooks.computing", tests=("tests/unit/test_computing.py",)),
     "retyping": Subject(module="cleanup.backends.retyping", tests=("tests/unit/test_retyping.py",)),
+    "numbering": Subject(
+        module="cleanup.numbering", tests=("tests/integration/merging/test_collisions.py",), keyword="Numbering"
+    ),
     "worklist": Subject(module="cleanup.backends.worklist", tests=("tests/integration/backends/test_worklist.py",)),
     "journal": Subject(
         module="cleanup.journal",

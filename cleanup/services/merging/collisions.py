@@ -273,12 +273,9 @@ class Collisions:
                 ways.setdefault(NewValuePolicy.RENUMBER.value, column.name)
             elif column.name == names.get(table):
                 ways[NewValuePolicy.RENAME.value] = column.name
-        # One is enough, and a number is simpler than a name.
-        return (
-            dict(list(ways.items())[:1])
-            if NewValuePolicy.RENUMBER.value not in ways
-            else {NewValuePolicy.RENUMBER.value: ways[NewValuePolicy.RENUMBER.value]}
-        )
+        if NewValuePolicy.RENUMBER.value in ways:  # one is enough, and a number is simpler than a name
+            ways.pop(NewValuePolicy.RENAME.value, None)
+        return ways
 
     def _names_a_row(self, table: TableName, column: Column) -> bool:
         """Return whether a number is the key of a row of another table, and so no position."""

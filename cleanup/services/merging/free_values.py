@@ -62,7 +62,7 @@ class FreeValues:
             new, mark = self.cells.text_cell(name), loose(name)
         else:
             before = _number(self.cells.cell_text(cell))
-            if cell is None or before is None:
+            if before is None:
                 return None
             number = free_number(before, taken=taken)
             if number > _LARGEST.get(self.judged.table.column(column).type.lower(), 2**63 - 1):

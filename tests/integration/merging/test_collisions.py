@@ -380,8 +380,10 @@ class TestRename:
         execute(scratch_database, "CREATE UNIQUE INDEX one_name ON :files (:files.folder, :files.name)")
         made = tree(scratch_database, 'A(scan.pdf), A(scan.pdf, "other.pdf"), A(scan.pdf)')
         assert self.clean(scratch_database, made) == ["other.pdf", "scan (2).pdf", "scan (3).pdf", "scan.pdf"]
+        other = tree(scratch_database, "A(scan.pdf), A(scan.pdf)")
         found = cleaned_and_undone(scratch_database)
-        assert found.details(made)["renamed"] == {label(scratch_database, ":files"): 2}
+        renamed = [found.details(one)["renamed"] for one in (made, other)]
+        assert renamed == [{label(scratch_database, ":files"): number} for number in (2, 1)]
 
     def test_passes_over_names_that_are_there(self, scratch_database):
         execute(scratch_database, "CREATE UNIQUE INDEX one_name ON :files (:files.folder, :files.name)")
@@ -476,9 +478,11 @@ class TestRenumber:
             f"CREATE TABLE item (id integer PRIMARY KEY, subject $key REFERENCES :folders, place {kind},"
             " UNIQUE (subject, place))",
         )
-        made = tree(scratch_database, "stays:A, gone:A")
+        made, free = tree(scratch_database, "stays:A, gone:A"), tree(scratch_database, "stays:A, gone:A")
         link(scratch_database, "item", made, (1, "stays", 32767), (2, "gone", 32767))
-        assert cleaned_and_undone(scratch_database).status(made) == "failed"
+        link(scratch_database, "item", free, (3, "stays", 32766), (4, "gone", 32766))
+        found = cleaned_and_undone(scratch_database)
+        assert (found.status(made), found.status(free)) == ("failed", "completed")
 
 
 class TestAnotherNameAndAnotherNumber:
@@ -611,15 +615,17 @@ class TestNumbering:
             ("scan.pdf", [], None, "scan (2).pdf"),
             ("scan.pdf", ["SCAN (2).PDF"], None, "scan (3).pdf"),
             ("scan", [], None, "scan (2)"),
+            ("scan", ["Scän (2)"], None, "scan (3)"),
             (".profile", [], None, ".profile (2)"),
             ("a.tar.gz", [], None, "a.tar (2).gz"),
             ("Mr. Smith", [], None, "Mr. Smith (2)"),
             ("abcdefgh.pdf", [], 12, "abcd (2).pdf"),
             ("abcdefgh.extension", [], 12, "abcdefgh (2)"),
+            ("abcdefgh.pdf", [], 10, "abcdef (2)"),
         ],
     )
     def test_of_names(self, name, taken, longest, expected):
         assert free_name(name, taken={loose(each) for each in taken}, longest=longest) == expected
 
     def test_of_numbers(self):
-        assert free_number(1, taken={1, 2, 4}) == 3
+        assert [free_number(1, taken=taken) for taken in ({1}, {1, 2, 4})] == [2, 3]

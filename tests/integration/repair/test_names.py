@@ -28,12 +28,16 @@ def names_found(service: DatabaseCleanupService) -> int:
 class TestNames:
     def test_are_proposed_with_what_is_on_each_side(self, service, loan):
         docs, letters = sorted(service.name_groups(loan.application), key=lambda group: -len(group["folders"]))
-        assert [(one["folder_id"], one["name"], one["files"]) for one in docs["folders"]] == [
-            (loan["docs"], "Docs", 1),
-            (loan["capitals"], "DOCS", 3),
-            (loan["blank"], "docs ", 1),
+        shown = ("folder_id", "name", "files", "linked_records")
+        assert [tuple(one[part] for part in shown) for one in docs["folders"]] == [
+            (loan["docs"], "Docs", 1, 1),
+            (loan["capitals"], "DOCS", 3, 2),
+            (loan["blank"], "docs ", 1, 0),
         ]
         assert (len(letters["folders"]), docs["decision"]) == (2, "")
+
+    def test_are_none_where_all_differ(self, database, service, loan):
+        assert service.name_groups(tree(database, "Case/{A, B}").application) == []
 
     def test_are_left_alone_until_somebody_approves(self, database, service, loan):
         before = dump(database)
@@ -62,10 +66,16 @@ class TestNames:
         Folder.objects.using(database).filter(name="Case").delete()
         assert service.repair("names_alike").findings_repaired == 1
 
-    def test_are_left_where_no_top_folder_leads(self, database, service, loan):
+    @pytest.mark.parametrize("where", ["in a folder of none", "in one of another application"])
+    def test_are_left_where_no_top_folder_leads(self, database, service, loan, where):
         service.approve_names(loan.application, loan["docs"])
         service.approve_names(loan.application, loan["a"])
-        Folder.objects.using(database).filter(name="Photos").update(application=None)
+        photos = Folder.objects.using(database).filter(name="Photos")
+        if where == "in a folder of none":
+            photos.update(application=None)
+        else:
+            tree(database, "Case")
+            photos.update(parent=Folder.objects.using(database).get(name="Case"))
         before, found = dump(database), names_found(service)
         report = service.repair("names_alike")
         (left,) = report.not_repaired
@@ -77,7 +87,9 @@ class TestNames:
 
     def test_are_merged_into_the_one_that_a_person_picks(self, database, service, loan):
         service.approve_names(loan.application, loan["blank"], stays=True)
-        service.repair("names_alike")
+        service.approve_names(loan.application, loan["b"], stays=True)
+        assert service.repair("names_alike").findings_repaired == 2
+        assert Folder.objects.using(database).filter(pk__in=[loan["a"], loan["b"]]).get().name == "a"
         assert Folder.objects.using(database).filter(pk=loan["blank"]).exists()
         assert not Folder.objects.using(database).filter(pk__in=[loan["docs"], loan["capitals"]]).exists()
 
