@@ -2,7 +2,6 @@
 
 import pytest
 import schemathesis
-from django.conf import settings as django_settings
 from django.db import connections
 from hypothesis import HealthCheck, settings
 
@@ -14,7 +13,7 @@ from tests.support.trees import tree
 
 
 @pytest.fixture
-def contract(caller, served, monkeypatch, request):
+def contract(caller, served, monkeypatch, request, settings):
     """Have something there of every kind, and a cluster alive; return the schema, to be called with a login."""
     # schemathesis 4.32 names the operation here, by an attribute that pytest 9.2 no longer has.
     request.node._nodeid = request.node.nodeid
@@ -22,7 +21,7 @@ def contract(caller, served, monkeypatch, request):
     # Thousands of requests, each of which would begin a session, and read the catalogue again.
     monkeypatch.setitem(connections[served].settings_dict, "CONN_MAX_AGE", None)
     # The cluster counts as alive to the end, however long that takes.
-    monkeypatch.setattr(django_settings, "CLEANUP_HEARTBEAT_SECONDS", 3600, raising=False)
+    settings.CLEANUP_HEARTBEAT_SECONDS = 3600
     Heartbeat.objects.using(served).create(cluster="elsewhere:1", host="elsewhere")
     service = DatabaseCleanupService(using=served)
     AutomatedCleanupService(using=served).start_automated_service()
