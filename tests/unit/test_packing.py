@@ -36,6 +36,12 @@ class TestTexts:
         assert [texts.find(text) for text in every] == list(range(5_000))
         assert list(map(texts.__getitem__, range(5_000))) == every
 
+    def test_are_numbered_many_at_once(self) -> None:
+        texts = Texts(["a"])
+
+        assert texts.numbers(["b", None, "a", "b"], none=-1) == [1, -1, 0, 1]
+        assert [texts[number] for number in range(len(texts))] == ["a", "b"]
+
     @unhurried
     @given(st.lists(ANY_TEXT))
     def test_are_the_same_packed(self, several: list[str]) -> None:
