@@ -220,6 +220,8 @@ class Command(ShellCommand):
             self.out,
             "  # look at it in a browser, as the people in the office would",
             f"  {_runnable()} runserver",
+            "  # in another terminal: the background service, without which pages can only show things",
+            f"  {_runnable()} qcluster",
             f"  # open http://127.0.0.1:8000/admin/ and sign in as {ACCOUNT} with the password {password}",
             "  # click Folder cleanup, then Duplicates: one application is on hold, because its cleanup was undone",
             "",

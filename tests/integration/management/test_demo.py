@@ -46,7 +46,9 @@ class TestStory:
 
     @pytest.mark.only("sqlite")  # where accounts are read from: the database "default"
     def test_makes_an_account_to_look_at_it_with(self, database):
-        (account, password), *_ = re.findall(r"sign in as (\w+) with the password (\S+)", demo(database))
+        out = demo(database)
+        (account, password), *_ = re.findall(r"sign in as (\w+) with the password (\S+)", out)
+        assert out.index("qcluster") > out.index("runserver")
         user = User.objects.using(database).get(username=account)
         assert user.is_superuser
         assert user.check_password(password)
