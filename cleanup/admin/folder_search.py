@@ -33,6 +33,8 @@ class FolderPages(Pages):
         """Search by a part of a name, or by an id."""
         asked = {name: request.GET.get(name, "").strip() for name in ("q", "application", "after", "before")}
         asked = {name: value for name, value in asked.items() if value}
+        if "application" in asked and "q" not in asked:  # its top folder has its name
+            asked["q"] = asked.pop("application")
         before = asked.get("before", "")
         found = None
         if text := asked.get("q", ""):

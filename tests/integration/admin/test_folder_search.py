@@ -41,8 +41,9 @@ def test_is_found_by_the_name_it_has_now(boss, merged):
     )
 
 
-def test_suggests_the_application_of_that_name(boss, merged):
-    page = boss.get(address("folder", q="loan"))
+@pytest.mark.parametrize("asked", [{"q": "loan"}, {"q": "", "application": "loan"}])
+def test_suggests_the_application_of_that_name(boss, merged, asked):
+    page = boss.get(address("folder", **asked))
     assert "Applications of this name Loan · What was cleaned up in it" in text(page)
     assert address("preview", merged.application) in page.content.decode()
 
