@@ -57,6 +57,11 @@ _COUNTED: tuple[Words, ...] = (
         number,
     ),
     lambda number: ngettext(
+        "The latest verification of the database found %(number)s place with duplicates.",
+        "The latest verification of the database found %(number)s places with duplicates.",
+        number,
+    ),
+    lambda number: ngettext(
         "Cleanup run %(run)s could not finish %(number)s application.",
         "Cleanup run %(run)s could not finish %(number)s applications.",
         number,

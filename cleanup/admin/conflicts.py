@@ -156,8 +156,8 @@ def _fate(found: Mapping[str, Any], place: Place | None, moving: Sequence[str]) 
         return _("deleted since. It does not come back.") if code != "missing_target" else _missing_target()
     if code == "changed" and place is not None and found.get("column") in moving:
         if not place.inside:
-            return _("taken out of its folder by somebody. It stays out.")
-        return _("moved by somebody to %s. It stays there.") % wording.place(place.inside)
+            return _("taken out of its folder since. It stays out.")
+        return _("moved to %s since. It stays there.") % wording.place(place.inside)
     if code == "missing_target" and place is not None and place.inside:
         return _("the place it was in no longer exists. It stays in %s.") % wording.place(place.inside)
     return _OTHERS.get(code, _stands_in_the_way)()
@@ -172,7 +172,7 @@ def _missing_target() -> str:
 
 
 _OTHERS: dict[str, Callable[[], str]] = {
-    "changed": lambda: _("changed by somebody since. It stays as it is now."),
+    "changed": lambda: _("changed since. It stays as it is now."),
     "row_missing": lambda: _("deleted since. It does not come back."),
     "row_exists": lambda: _("there is already one in its place. It does not come back."),
     "missing_target": _missing_target,

@@ -59,7 +59,7 @@ class UndoPages(Pages):
             return self._start(request, run, run.pk, back)
         undo = previews.of_run(using=access.database(), run=run, listed=MOST_LOOKED_INTO)
         lost = wording.not_restored(undo.expired, [safe(name) for name in undo.expired_applications])
-        number = run.total_applications
+        number = undo.points
         repair = run.kind == Run.Kind.REPAIR
         if repair:
             words = ngettext(

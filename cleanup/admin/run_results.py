@@ -98,7 +98,7 @@ def _kept(details: dict[str, Any]) -> str:
     kept = len(details.get("conflicts", ())) + details.get("conflicts_left_out", 0)
     copies = len(details.get("copies", ())) + details.get("copies_left_out", 0)
     parts = [
-        _("%s left as people changed it") % wording.counted(kept, "thing") if kept else "",
+        wording.kept(kept) if kept else "",
         _("%s came back as copies") % wording.counted(copies, "folder") if copies else "",
     ]
     return "; ".join(filter(None, parts))

@@ -47,10 +47,10 @@ class UndoableAdmin(SelectableAdmin):
         left_out = frozenset(pk for pk, line in lines.items() if line.left_out)
         ahead = len(lines) - len(left_out)
         words = ngettext(
-            "The cleanup of this application will be undone. Afterwards it is on hold, or the next cleanup would merge "
-            "the folders again.",
-            "The cleanups of these %(number)s applications will be undone. Afterwards they are on hold, or the next "
-            "cleanup would merge the folders again.",
+            "The cleanup of this application will be undone. Afterwards it is on hold, so that the next cleanup does "
+            "not merge the folders again.",
+            "The cleanups of these %(number)s applications will be undone. Afterwards they are on hold, so that the "
+            "next cleanup does not merge the folders again.",
             ahead,
         )
         return Question(

@@ -391,13 +391,10 @@ def _has_paused(run: Run) -> bool:
 
 def run_ended(run: Run, *, undo_until: datetime | None) -> str:
     """Describe how long a run took, and whether it can be undone; of a paused one, that it stays so."""
-    if run.can_resume:
-        paused = run.status == Run.Status.PAUSED
-        return (
-            _("It stays paused until someone resumes it.")
-            if paused
-            else _("It has stopped. Look at what failed, then resume or cancel it.")
-        )
+    if run.status == Run.Status.PAUSED:
+        return _("It stays paused until someone resumes it.")
+    if run.status == Run.Status.STOPPED:
+        return _("It has stopped. Look at what failed, then resume or cancel it.")
     took = ""
     if run.ended_at:
         took = (_("Took %s, pauses included.") if _has_paused(run) else _("Took %s.")) % run_duration(run)
@@ -405,6 +402,12 @@ def run_ended(run: Run, *, undo_until: datetime | None) -> str:
         return took
     undo = _("Can be undone until %s.") % day(undo_until) if undo_until else _("There is nothing to undo.")
     return f"{took} {undo}".strip()
+
+
+def kept(number: int) -> str:
+    """Count what an undo left, or would leave, as people changed it."""
+    text = ngettext("%(number)s thing is as people changed it", "%(number)s things are as people changed them", number)
+    return text % {"number": number_text(number)}
 
 
 _RESULT_STATUS = {
@@ -661,7 +664,7 @@ _ADVICE: dict[str, tuple[Any, Any]] = {
     ),
     "conflict": (
         gettext_lazy("People have changed some of it since, so nothing was undone."),
-        gettext_lazy("Look at the conflicts, then undo the rest and keep the newer values."),
+        gettext_lazy("Look at what they changed, then undo the rest and keep that."),
     ),
     "schema_changed": (
         gettext_lazy("Database tables were changed in the meantime, so nothing was done."),
@@ -927,12 +930,12 @@ def last_check(check: ConsistencyCheck | None, *, outdated: bool = False) -> str
         else _("No duplicates")
     )
     aside = ngettext(
-        "%(number)s of them is on hold, refused or too large",
-        "%(number)s of them are on hold, refused or too large",
+        "%(number)s of them was then on hold, refused or too large.",
+        "%(number)s of them were then on hold, refused or too large.",
         waiting,
     ) % {"number": number_text(waiting)}
     checked = _("Checked %s, before folders were changed.") if outdated else _("Checked %s.")
-    return f"{found}{f'; {aside}' if waiting else ''}. {checked % moment_text(check.ended_at)}"
+    return f"{found}. {checked % moment_text(check.ended_at)} {aside if waiting else ''}".rstrip()
 
 
 def last_verification(verification: Verification | None) -> str:

@@ -116,7 +116,7 @@ class TestUndo:
         ann = person()
         ann.go(address("undo_record", point.pk))
         ann.sees("What people have changed since")
-        ann.sees("moved by somebody to Loan. It stays there.")
+        ann.sees("moved to Loan since. It stays there.")
         ann.page.get_by_label("Undo the rest, and keep what people have changed").check()
         ann.press("Undo")
         ann.sees("Took ")

@@ -21,7 +21,7 @@ def test_are_readable_on_a_telephone(person, site, tmp_path):
     ann = person()
     pages = {
         reverse("admin:cleanup_run_change", args=[run.pk]): "Loan 15",
-        reverse("admin:cleanup_undo_run", args=[run.pk]): "“plan.pdf”: taken out of its folder by somebody.",
+        reverse("admin:cleanup_undo_run", args=[run.pk]): "“plan.pdf”: taken out of its folder since.",
     }
     for number, (page, words) in enumerate(pages.items()):
         for width in (1280, 390):

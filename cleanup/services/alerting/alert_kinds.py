@@ -12,7 +12,7 @@ from django.db.models import Case, Count, Exists, OuterRef, Q, Subquery, When
 from django.db.models.functions import Now
 
 from cleanup import conf, exceptions
-from cleanup.backends.finding_kinds import ERRORS
+from cleanup.backends.finding_kinds import DUPLICATES, ERRORS
 from cleanup.backends.pinning import together
 from cleanup.models import AutomationState, ConsistencyCheck, Result, Run, Schedule, ScheduledRun, Verification
 from cleanup.phrases import as_reason, as_time, with_reason
@@ -108,9 +108,12 @@ def _verification_errors(using: str) -> Iterator[Cause]:
         return
     counts = {code: count for code, count in latest.counts.items() if code in ERRORS and count}
     errors = sum(counts.values())
+    found = (
+        f"{_number(errors, 'place')} with duplicates" if set(counts) <= set(DUPLICATES) else _number(errors, "error")
+    )
     yield Cause(
         "verification_errors",
-        f"The latest verification of the database found {_number(errors, 'error')}.",
+        f"The latest verification of the database found {found}.",
         "manage.py database_cleanup --verify",
         size=errors,
         detail={"verification": latest.pk, "counts": counts},

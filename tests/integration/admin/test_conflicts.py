@@ -38,13 +38,15 @@ class TestConfirmation:
         place = Folder.objects.using(using).get(name="Borrower")
         File.objects.using(using).filter(filename="scan.pdf").update(folder_id=place.pk)
         page = text(self.page(boss, run))
-        assert "“scan.pdf”: moved by somebody to Loan 14 / Borrower. It stays there." in page
+        assert "“scan.pdf”: moved to Loan 14 / Borrower since. It stays there." in page
 
     def test_says_what_comes_back_with_the_rest(self, boss, using, run):
         File.objects.using(using).filter(filename="scan.pdf").update(folder_id=None)
         page = text(self.page(boss, run))
         assert "Undo the rest, and keep what people have changed 1 folder comes back." in page
         assert "One thing stays as it is now, as listed." in page
+        assert "People have changed some of it since. You can undo the rest" in page
+        assert page.count("1 folder comes back.") == 1
 
     def test_says_where_a_file_was_that_was_deleted(self, boss, using, run):
         File.objects.using(using).filter(filename="scan.pdf").delete()
@@ -57,7 +59,7 @@ class TestConfirmation:
     def test_names_a_folder_that_was_moved(self, boss, using, run):
         place = Folder.objects.using(using).get(name="Borrower")
         Folder.objects.using(using).filter(name="Income").update(parent_id=place.pk)
-        assert "“Income”: moved by somebody to Loan 14 / Borrower. It stays there." in text(self.page(boss, run))
+        assert "“Income”: moved to Loan 14 / Borrower since. It stays there." in text(self.page(boss, run))
 
     def test_folds_tables_and_keys(self, boss, using, run):
         File.objects.using(using).filter(filename="scan.pdf").update(folder_id=None)
@@ -113,11 +115,11 @@ class TestPages:
 
     def test_of_the_result_says_what_was_kept(self, boss, undone):
         page = text(boss.get(address("result_change", undone.results.get().pk)))
-        assert "“scan.pdf”: taken out of its folder by somebody. It stays out." in page
+        assert "“scan.pdf”: taken out of its folder since. It stays out." in page
 
     def test_of_the_undo_record_says_so_too(self, boss, run, undone):
         page = text(boss.get(address("rollbackpoint_change", run.points.get().pk)))
-        assert "“scan.pdf”: taken out of its folder by somebody. It stays out." in page
+        assert "“scan.pdf”: taken out of its folder since. It stays out." in page
 
 
 class TestTotals:

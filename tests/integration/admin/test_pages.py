@@ -216,10 +216,11 @@ class TestCleanupPage:
         assert "All is well: no application has duplicates." in text(boss.get(address("overview")))
 
     def test_says_what_is_not_well(self, boss):
-        ConsistencyCheck.objects.create(ended_at=timezone.now(), duplicate_applications=3)
+        ConsistencyCheck.objects.create(ended_at=timezone.now(), duplicate_applications=3, waiting_applications=2)
         Alert.objects.create(fingerprint="x", code="x", message="Much is wrong.")
         page = text(boss.get(address("overview")))
         assert "3 applications have duplicates and 1 alert is open." in page
+        assert "2 of them were then on hold, refused or too large." in page
         assert "Much is wrong." in page
 
     def test_draws_a_day_as_a_point(self, boss):
@@ -829,7 +830,7 @@ class TestUndo:
     def test_lists_what_people_have_changed_since(self, boss, cleaned, cluster, using):
         File.objects.using(using).update(folder_id=None)
         page = boss.get(address("undo_record", self.point(cleaned).pk))
-        assert "taken out of its folder by somebody. It stays out." in text(page)
+        assert "taken out of its folder since. It stays out." in text(page)
         assert "required> Undo the rest, and keep what people have changed" in page.content.decode()
 
     def test_refuses_to_overwrite_what_people_have_changed(self, boss, cleaned, cluster, using):

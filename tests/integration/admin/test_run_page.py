@@ -46,7 +46,7 @@ def test_says_what_an_undo_kept(boss, using, run):
     service = DatabaseCleanupService(using=using)
     undo = service.rollback_cleanup(run.pk, skip_conflicts=True).run_id
     page = text(boss.get(address("run_change", undo)))
-    assert "1 thing left as people changed it" in page
+    assert "1 thing is as people changed it" in page
     kept = "Not everything is as it was before: what people have changed since was kept."
     assert page.index(kept) < page.index("Applications Application State")
     assert "1 undo" in text(boss.get(address("run_change", run.pk)))
@@ -89,6 +89,8 @@ def test_says_once_why_applications_failed(boss, using, run):
     page = boss.get(address("run_change", run.pk))
     assert "Why applications failed 1 application: Some linked records would become identical" in text(page)
     assert "references.md#collisions" in page.content.decode()
+    words = ("Retry what failed", "It has stopped", "Resume")
+    assert [word in text(page) for word in words] == [True, False, False]
 
 
 def test_an_alert_does_not_name_a_run_by_its_id(boss, using, run):
@@ -159,11 +161,11 @@ def test_finds_one_application_of_many(boss, run, monkeypatch):
 
 
 def test_warns_that_undo_is_of_all_its_applications(boss, using, run):
-    assert "This undoes all" not in text(boss.get(address("run_change", run.pk)))
+    assert "This undoes the whole run" not in text(boss.get(address("run_change", run.pk)))
     made = [tree(using, f"Loan {number}/Docs*2").application for number in range(3)]
     more = DatabaseCleanupService(using=using).cleanup_all_duplicate_folders(applications=made).run_id
     page = text(boss.get(address("run_change", more)))
-    assert "This undoes all 3 applications. To undo one, find it in the list." in page
+    assert "This undoes the whole run. To undo one application, find it in the list." in page
 
 
 def test_leaves_out_what_there_is_nothing_to_show_of(boss, using, run):

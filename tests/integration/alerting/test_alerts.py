@@ -76,6 +76,7 @@ class TestCauses:
         stored_verification(database, several_roots=2, names_alike=7)
         assert evaluate(database) == ["verification_errors"]
         assert only_alert(database).size == 2
+        assert only_alert(database).message.endswith("found 2 places with duplicates.")
 
     def test_are_no_longer_those_of_an_earlier_verification(self, database):
         stored_verification(database, several_roots=2)
