@@ -24,11 +24,11 @@ def run_level(status: str, *, failed: int = 0) -> Level:
     return "attention" if failed else RUNS.get(status, "unknown")
 
 
-def schedule_level(*, enabled: bool, started: bool, overdue: bool) -> Level:
+def schedule_level(*, enabled: bool, started: bool, overdue: bool, failed: bool) -> Level:
     """Return the level of a schedule."""
-    if overdue:
-        return "attention"
-    return "good" if enabled and started else "unknown"
+    if not (enabled and started):
+        return "unknown"
+    return "attention" if overdue or failed else "good"
 
 
 def badge(level: Level, words: str) -> SafeString:

@@ -132,15 +132,20 @@ def _run(run: Run, *, site: str, silent: bool) -> dict[str, Any]:
 
 
 def _schedule(schedule: Schedule, found: dashboard.Overview) -> dict[str, Any]:
-    overdue = schedule.name in found.overdue
+    standing = {
+        "enabled": schedule.enabled,
+        "started": found.started,
+        "overdue": schedule.name in found.overdue,
+        "failed": schedule.name in found.failed,
+    }
     return {
         "pk": schedule.pk,
         "name": names.name_of(schedule),
         "cadence": wording.cadence(schedule),
         "last": timestamps.show(schedule.last_run, otherwise=_("never")),
         "next": timestamps.show(schedule.next_run),
-        "state": wording.schedule_state(enabled=schedule.enabled, started=found.started, overdue=overdue),
-        "level": badges.schedule_level(enabled=schedule.enabled, started=found.started, overdue=overdue),
+        "state": wording.schedule_state(**standing),
+        "level": badges.schedule_level(**standing),
     }
 
 

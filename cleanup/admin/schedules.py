@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import ValidationError
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.functional import Promise
@@ -161,6 +162,11 @@ class ScheduleAdmin(ReadOnlyAdmin):
     ordering = ["name"]
     sortable_by = ()
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Schedule]:
+        """Return the schedules with how each ended the last time."""
+        schedules: QuerySet[Schedule] = super().get_queryset(request)
+        return schedules.annotate(latest_status=ScheduledRun.latest_status())
+
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Return whether the person may change schedules."""
         return access.may(request, Permission.VIEW) and access.may(request, Permission.MANAGE_SCHEDULES)
@@ -225,9 +231,9 @@ class ScheduleAdmin(ReadOnlyAdmin):
 
     @admin.display(description=gettext_lazy("state"))
     def state(self, schedule: Schedule) -> Any:
-        started = self._started()
-        words = wording.schedule_state(enabled=schedule.enabled, started=started, overdue=False)
-        return badges.badge(badges.schedule_level(enabled=schedule.enabled, started=started, overdue=False), words)
+        failed = getattr(schedule, "latest_status", "") == ScheduledRun.Status.FAILED
+        standing = {"enabled": schedule.enabled, "started": self._started(), "overdue": False, "failed": failed}
+        return badges.badge(badges.schedule_level(**standing), wording.schedule_state(**standing))
 
     def _started(self) -> bool:
         return AutomationState.objects.using(access.database()).filter(started=True).exists()

@@ -700,7 +700,7 @@ _ADVICE: dict[str, tuple[Any, Any]] = {
         gettext_lazy("To continue the work here, adopt the copy on the overview."),
     ),
     "preflight": (
-        gettext_lazy("Not started: some tables may refer to folders in a way the cleanup does not know."),
+        gettext_lazy("Not started: in the database there is something that the cleanup cannot deal with by itself."),
         gettext_lazy("IT has to decide."),
     ),
     "too_large_to_preview": (
@@ -1005,10 +1005,12 @@ def upcoming(moment: datetime, *, now: datetime) -> str:
     return _("%(weekday)s, %(day)s, at %(time)s") % {"weekday": named, "day": day(moment, now=now), "time": time}
 
 
-def schedule_state(*, enabled: bool, started: bool, overdue: bool) -> str:
-    """Return whether a schedule fires."""
+def schedule_state(*, enabled: bool, started: bool, overdue: bool, failed: bool) -> str:
+    """Return whether a schedule fires, and whether it failed the last time."""
     if not enabled:
         return _("switched off")
     if not started:
         return _("waits until the schedules are started")
-    return _("overdue") if overdue else pgettext("schedule", "on")
+    if overdue:
+        return _("overdue")
+    return _("on, but failed the last time") if failed else pgettext("schedule", "on")

@@ -8,7 +8,7 @@ import uuid
 
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
-from django.db.models import Q
+from django.db.models import OuterRef, Q, Subquery
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
@@ -189,6 +189,12 @@ class ScheduledRun(models.Model):
 
     def __str__(self) -> str:
         return f"{self.schedule_id}: {self.status}"
+
+    @classmethod
+    def latest_status(cls) -> Subquery:
+        """Return, for a query of schedules, how the last time ended that was not skipped."""
+        newest = cls.objects.filter(schedule=OuterRef("pk")).exclude(status=cls.Status.SKIPPED).order_by("-id")
+        return Subquery(newest.values("status")[:1])
 
 
 class PreparedPreview(models.Model):

@@ -7,7 +7,16 @@ from typing import Any, NamedTuple
 from django.db.models import DateTimeField, Exists, Q, Value
 from django.db.models.functions import Cast, Now
 
-from cleanup.models import Alert, AutomationState, ConsistencyCheck, FreezeSwitch, Run, Schedule, Verification
+from cleanup.models import (
+    Alert,
+    AutomationState,
+    ConsistencyCheck,
+    FreezeSwitch,
+    Run,
+    Schedule,
+    ScheduledRun,
+    Verification,
+)
 from cleanup.services import origin
 from cleanup.services.background import clusters
 from cleanup.services.integrity import freshness
@@ -59,6 +68,8 @@ class Overview:
     recent: tuple[Run, ...]
     schedules: tuple[Schedule, ...]
     overdue: tuple[str, ...]
+    failed: tuple[str, ...]
+    """The schedules that failed the last time."""
     alerts: tuple[Alert, ...]
     open_alerts: int
     cluster_alive: bool
@@ -108,7 +119,7 @@ class Overview:
 def overview(*, using: str) -> Overview:
     """Read the state of everything that the page shows."""
     verifications = tuple(Verification.objects.using(using).order_by("-id")[:2])
-    all_schedules = tuple(Schedule.objects.using(using).annotate(now=Now()))
+    all_schedules = tuple(Schedule.objects.using(using).annotate(now=Now(), latest_status=ScheduledRun.latest_status()))
     runs = _runs(using=using)
     alerts = tuple(Alert.objects.using(using).filter(state__in=Alert.UNRESOLVED).order_by("-id")[:MOST_ALERTS])
     service = AutomationState.objects.using(using).filter(pk=1).annotate(served=Exists(clusters.fresh())).first()
@@ -137,6 +148,9 @@ def overview(*, using: str) -> Overview:
             schedule.name
             for schedule in all_schedules
             if started and copied is None and status.is_overdue(schedule, now=schedule.now)
+        ),
+        failed=tuple(
+            schedule.name for schedule in all_schedules if schedule.latest_status == ScheduledRun.Status.FAILED
         ),
         alerts=alerts[:LISTED],
         open_alerts=len(alerts),

@@ -48,6 +48,10 @@ class TestConfirmation:
         assert "People have changed some of it since. You can undo the rest" in page
         assert page.count("1 folder comes back.") == 1
 
+    def test_folds_why_it_is_refused(self, boss, using, run):
+        DatabaseCleanupService(using=using).rollback_cleanup(run.points.get().uuid)
+        assert "There is nothing left to do. For IT" in text(self.page(boss, run))
+
     def test_says_where_a_file_was_that_was_deleted(self, boss, using, run):
         File.objects.using(using).filter(filename="scan.pdf").delete()
         assert "A file that was in “Docs”: deleted since. It does not come back." in text(self.page(boss, run))
