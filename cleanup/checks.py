@@ -5,6 +5,7 @@ An id, once assigned, keeps its meaning. A hint is the setting or the command to
 
 from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
+from importlib.util import find_spec
 from typing import Any
 
 from django.apps import apps
@@ -104,7 +105,7 @@ def check_requests(**_: Any) -> list[CheckMessage]:
 
 @register(TAG)
 def check_clusters(**_: Any) -> list[CheckMessage]:
-    """Report settings of django-q2 with which background work goes wrong: W004 to W007."""
+    """Report settings of django-q2 with which background work goes wrong: W004 to W007, and W009."""
     if not apps.is_installed("django_q"):
         return []
     conf_of_clusters = import_string("django_q.conf.Conf")
@@ -115,8 +116,8 @@ def _clusters(clusters: Any) -> Iterator[CheckMessage]:
     timeout, retry, tick = clusters.TIMEOUT, clusters.RETRY, _tick_seconds()
     if not timeout or retry <= timeout:
         yield checks.Warning(
-            f"django-q2 delivers a task again after {retry} s, but lets it run for {timeout or 'any number of'} s: "
-            f"it could run twice at the same time.",
+            f"django-q2 delivers a task again after {retry} s, but lets it run "
+            f"{f'for {timeout} s' if timeout else 'without limit'}: it could run twice at the same time.",
             hint='Set "timeout" in Q_CLUSTER, and "retry" to more than that.',
             obj="Q_CLUSTER",
             id="cleanup.W004",
@@ -142,6 +143,14 @@ def _clusters(clusters: Any) -> Iterator[CheckMessage]:
             hint='Remove "sync" from Q_CLUSTER, except in tests.',
             obj="Q_CLUSTER",
             id="cleanup.W007",
+        )
+    brokers = (clusters.ORM, clusters.BROKER_CLASS, clusters.IRON_MQ, clusters.SQS, clusters.MONGO)
+    if not any(brokers) and find_spec("redis") is None:
+        yield checks.Warning(
+            "django-q2 has no queue: Q_CLUSTER names none, and Redis, which is used then, is not installed.",
+            hint='Set "orm": "default" in Q_CLUSTER: the queue is then a table of the database.',
+            obj="Q_CLUSTER",
+            id="cleanup.W009",
         )
 
 

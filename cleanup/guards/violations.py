@@ -120,7 +120,7 @@ def obstacle(sql: GuardSql, guard: Guard) -> Obstacle | None:
             advice = f"Merge them with: {command} ({_VERIFY.format(alias=alias)} lists what it leaves alone)."
         else:
             command = _VERIFY.format(alias=alias)
-            advice = f"Correct them by hand; this lists all: {command} ."
+            advice = f"This lists all, and the repair: {command} ."
         return Obstacle(guard, problem, number, examples, command, advice)
     too_long = sql.too_long_names(guard)
     if too_long is not None:

@@ -10,7 +10,6 @@ from cleanup.hooks import ready
 from cleanup.policies import DifferentRootsPolicy
 from cleanup.references import fitting_hooks, path_columns, soft_deletion, suspects
 from cleanup.references.holders import by_name_alone, holders
-from cleanup.references.host_words import says_id
 from cleanup.references.problem import Problem
 from cleanup.references.survey import Survey
 from cleanup.references.tree_hooks import TreeHooks
@@ -37,7 +36,8 @@ class ColumnChecks:
                 or not self.survey.words.name_it(column.name)
             ):
                 continue
-            if by_name_alone(holder, key, says_id=says_id(column.name), logical=self.survey.tables.folder_key):
+            named = self.survey.words.say_id(column.name)
+            if by_name_alone(holder, key, says_id=named, logical=self.survey.tables.folder_key):
                 yield suspects.by_name(holder)
 
     def path_column(self) -> Iterator[Problem]:

@@ -54,9 +54,11 @@ def says_id(name: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class HostWords:
-    """The host's words for folders: phrases of one or more words."""
+    """The host's words for folders, phrases of one or more words, and for ids."""
 
     phrases: frozenset[tuple[str, ...]]
+    #: With what the folders' key ends, as ``no`` in ``dir_no``: the host's other columns of ids do, too.
+    id_word: str = ""
 
     @classmethod
     def read(cls, tables: FolderTables, columns: Iterable[str]) -> HostWords:
@@ -71,7 +73,15 @@ class HostWords:
             table[len(label) :] if table[: len(label)] == label else table,
             *(_without_id(words_of(column)) for column in columns),
         }
-        return cls(frozenset(name for name in names if name and not (len(name) == 1 and set(name) & (_COMMON | _ID))))
+        key = words_of(tables.folder_key.column)
+        return cls(
+            frozenset(name for name in names if name and not (len(name) == 1 and set(name) & (_COMMON | _ID))),
+            id_word=key[-1] if len(key) > 1 and key[-1] not in _COMMON else "",
+        )
+
+    def say_id(self, column: str) -> bool:
+        """Return whether a column's name says that it holds an id, in common words or in the host's."""
+        return says_id(column) or (bool(self.id_word) and words_of(column)[-1:] == (self.id_word,))
 
     def name_it(self, column: str) -> bool:
         """Return whether a column is named after folders."""
@@ -79,7 +89,7 @@ class HostWords:
         if any(word in compact for word in _ANYWHERE):
             return True
         words = words_of(column)
-        if _SHORT & set(words) and says_id(column):
+        if _SHORT & set(words) and self.say_id(column):
             return True
         if not words or _AMOUNTS & set(words):
             return False

@@ -23,7 +23,7 @@ from cleanup.hooks import ready
 from cleanup.references import histories, suspects
 from cleanup.references.description import ReferenceMap
 from cleanup.references.holders import Holder, holders
-from cleanup.references.host_words import says_id, words_of
+from cleanup.references.host_words import words_of
 from cleanup.references.installed_models import own_table_names
 from cleanup.references.key_types import kind_of
 from cleanup.references.problem import Problem
@@ -165,7 +165,7 @@ class _Probing:
             return True
         words = words_of(column.name)
         stem = words[:-1] or words
-        return says_id(column.name) and len(words) > 1 and stem[-1] not in self.last_words
+        return self.references.words.say_id(column.name) and len(words) > 1 and stem[-1] not in self.last_words
 
     # Examining.
 
@@ -284,7 +284,7 @@ class _Probing:
         readable = [placed.column.name for placed in self.columns.get(table, ()) if placed.readable]
         kinds = [name for name in readable if name != column and set(words_of(name)[-1:]) & _KIND_WORDS]
         alike = [name for name in kinds if words_of(name)[:-1] == _stem(column)]
-        taken = {_stem(name) for name in readable if name != column and says_id(name)}
+        taken = {_stem(name) for name in readable if name != column and self.references.words.say_id(name)}
         free = [name for name in kinds if words_of(name)[:-1] not in taken]
         return (alike or free)[0] if alike or len(free) == 1 else None
 

@@ -46,6 +46,7 @@ class TestModels:
         (tmp_path / "host" / "migrations" / "__init__.py").touch()
         assert "cleanup.E010" in (told := host.refused("migrate", "cleanup"))
         assert "manage.py makemigrations host" in told
+        assert "manage.py migrate cleanup" in host.refused("database_cleanup", "--preflight")
         host.done("makemigrations", "host")
         host.done("migrate", "--verbosity", "0")
 

@@ -15,7 +15,7 @@ from cleanup.models import Folder
 from tests.hostapp.models import OWN_MODELS
 
 ERRORS = [f"cleanup.E{number:03}" for number in range(1, 13)]
-WARNINGS = [f"cleanup.W{number:03}" for number in range(1, 9)]
+WARNINGS = [f"cleanup.W{number:03}" for number in range(1, 10)]
 IDS = {*ERRORS, *WARNINGS}
 
 
@@ -237,6 +237,7 @@ class TestClusters:
             ({"TIMEOUT": 30, "RETRY": 60}, "W005", "CLEANUP_TICK_SECONDS = 7"),
             ({"ACK_FAILURES": False, "MAX_ATTEMPTS": 0}, "W006", "ack_failures"),
             ({"SYNC": True}, "W007", "sync"),
+            ({"ORM": None}, "W009", '"orm": "default"'),
         ],
     )
     def test_under_which_background_work_goes_wrong_are_warned_of(self, monkeypatch, values, check, hint):

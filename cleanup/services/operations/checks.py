@@ -13,7 +13,7 @@ from cleanup.folder_tables import folder_tables
 from cleanup.models import Verification
 from cleanup.references import faults_of_shape
 from cleanup.services.alerting import alerts
-from cleanup.services.integrity import consistency_check, verification
+from cleanup.services.integrity import consistency_check, freshness, verification
 from cleanup.services.results import CheckReport, VerificationReport
 from cleanup.services.retention import points
 from cleanup.text_safety import stored_name
@@ -63,7 +63,9 @@ def check(*, using: str, at_most: int | None = None, notes: "Notes | None" = Non
 
 
 def _is_outdated(latest: VerificationReport, *, using: str, now: datetime) -> bool:
-    """Return whether a verification is old, or passed before the tables, or a setting, became what they are."""
+    """Return whether a verification is old, or passed before tables or settings changed or something was undone."""
     if latest.verified_at is None or now - latest.verified_at > STALE:
         return True
-    return bool(latest.verification_passed and faults_of_shape(using=using))
+    if not latest.verification_passed:
+        return False
+    return freshness.undone_after(latest.verified_at).using(using).exists() or bool(faults_of_shape(using=using))

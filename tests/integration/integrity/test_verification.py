@@ -16,6 +16,7 @@ from cleanup.analysis import Edge, in_cycles, similar_groups
 from cleanup.exceptions import InvalidKey, UnknownObject
 from cleanup.guard_names import Guard
 from cleanup.models import Finding, RemovedFolder, RollbackPoint, SnapshotSchema, Verification
+from cleanup.services import DatabaseCleanupService
 from cleanup.services.integrity import verification
 from tests.hostapp.models import Bookmark, Note, Scan, Watch
 from tests.support.model_roles import Application, File, Folder
@@ -513,6 +514,15 @@ class TestStoredVerification:
             loan.application,
             loan.application,
         )
+
+    def test_is_taken_by_a_check_until_something_is_undone(self, database):
+        service = DatabaseCleanupService(using=database)
+        tree(database, "Loan*2")
+        run = service.cleanup_all_duplicate_folders().run_id
+        passed = service.verify_cleanup_integrity()["verification_id"]
+        assert service.check()["integrity_verification"]["verification_id"] == passed
+        service.rollback_cleanup(run)
+        assert not service.check()["integrity_verification"]["verification_passed"]
 
     def test_is_not_there_after_one_of_an_application(self, database):
         loan = tree(database, "Loan*2")

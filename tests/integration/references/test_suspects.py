@@ -251,6 +251,15 @@ class TestSmallNumbers:
         settings.CLEANUP_EXTRA_REFERENCES = [ast.literal_eval(entry)]
         assert suspected(numbered) == []
 
+    def test_are_telling_where_a_column_ends_like_the_folders_key(self, numbered, monkeypatch):
+        rows = [*(("directory", number) for number in range(2, 41)), *(("person", number) for number in range(50, 90))]
+        self.fill(numbered, "subject_type text, subject_no integer", rows)
+        assert suspected(numbered) == []
+        monkeypatch.setattr(Section._meta.pk, "column", "section_no")
+        execute(numbered, f"ALTER TABLE {Section._meta.db_table} RENAME COLUMN id TO section_no")
+        assert suspected(numbered) == ["shelf.subject_no"]
+        assert '{"subject_type": "directory"}' in message(numbered, "suspected")
+
     def test_say_nothing_where_each_kind_is_like_the_others(self, numbered):
         rows = [(kind, number) for kind in (1, 2) for number in range(20, 90)]
         self.fill(numbered, "mode integer, res_id integer", rows)
