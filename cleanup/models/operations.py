@@ -498,10 +498,7 @@ class RemovedFolder(models.Model):
     class Meta:
         default_permissions = ()
         verbose_name = _("removed folder")
-        indexes = [
-            models.Index(fields=["folder_key"], name="cleanup_removedfolder_key"),
-            models.Index(fields=["name", "-id"], name="cleanup_removedfolder_name"),
-        ]
+        indexes = [models.Index(fields=["folder_key"], name="cleanup_removedfolder_key")]
 
     def __str__(self) -> str:
         return f"{self.folder_key} -> {self.survivor_key}"
