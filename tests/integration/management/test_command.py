@@ -41,8 +41,8 @@ class Done:
 
     @property
     def sentence(self) -> str:
-        """The one sentence on standard error, less the line that names the database."""
-        lines = [line for line in self.err.splitlines() if not line.startswith("Database: ")]
+        """The one sentence on standard error, less the lines that name the database and lead to the manual."""
+        lines = [line for line in self.err.splitlines() if not line.startswith(("Database: ", "See the manual ("))]
         assert len(lines) == 1, lines
         return lines[0]
 
