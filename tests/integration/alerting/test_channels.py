@@ -28,6 +28,9 @@ from tests.support.trees import tree
 NAME = "Tax return of Ms Example"
 SECRET = "s3cr3t"
 
+#: What an alert says first.
+FOUND = "[cleanup] warning: The latest verification of the database found 3 places with duplicates."
+
 
 @dataclass
 class Receiver:
@@ -137,7 +140,7 @@ class TestApprise:
         urls(receiver.url)
         raise_an_alert(database)
         (received,) = receiver.received
-        assert received["title"] == "[cleanup] warning: The latest verification of the database found 3 errors."
+        assert received["title"] == FOUND
         assert "manage.py database_cleanup --verify" in received["message"]
 
     def test_brings_each_alert_once(self, database, receiver, urls):
@@ -332,10 +335,7 @@ class TestMail:
     def test_arrives(self, database, mailbox, urls):
         raise_an_alert(database)
         (message,) = mailbox
-        assert (
-            " ".join(message["Subject"].split())
-            == "[cleanup] warning: The latest verification of the database found 3 errors."
-        )
+        assert " ".join(message["Subject"].split()) == FOUND
         assert message["To"] == "oncall@example.com"
 
     def test_that_no_server_takes_is_an_alert(self, database, mailbox, urls, settings):
@@ -363,7 +363,7 @@ class TestCommand:
     def test_lists_what_is_wrong(self, database, urls):
         Verification.objects.using(database).create(ended_at=Now(), passed=False, counts={"several_roots": 3})
         status, text = self.run(database)
-        assert (status, "found 3 errors" in text) == (1, True)
+        assert (status, "found 3 places with duplicates" in text) == (1, True)
 
     def test_says_that_all_is_well(self, database, urls):
         assert self.run(database) == (0, "There are no alerts.\n")
