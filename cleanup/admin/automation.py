@@ -12,6 +12,7 @@ from django.urls import URLPattern
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, gettext_noop, ngettext
 
+from cleanup import stored_texts
 from cleanup.admin import access, badges, names, wording
 from cleanup.admin.base import ReadOnlyAdmin, for_it, plain
 from cleanup.admin.filters import worded
@@ -73,7 +74,7 @@ class AlertAdmin(SelectableAdmin):
     selection_permissions = (Permission.MANAGE_SCHEDULES,)
     fieldsets = [
         (None, {"fields": ["what", "how_bad", "state_text", "since", "last", "known", "gone"]}),
-        for_it("message", "own_code", "command"),
+        for_it("whole_message", "own_code", "command"),
     ]
     own_code = plain("code", gettext_lazy("code"))
 
@@ -129,6 +130,10 @@ class AlertAdmin(SelectableAdmin):
     @admin.display(description=gettext_lazy("alert"))
     def what(self, alert: Alert) -> str:
         return names.alert_text(alert)
+
+    @admin.display(description=gettext_lazy("message"))
+    def whole_message(self, alert: Alert) -> str:
+        return stored_texts.shown(alert.message)
 
     @admin.display(description=gettext_lazy("severity"))
     def how_bad(self, alert: Alert) -> str:
