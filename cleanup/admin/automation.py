@@ -196,7 +196,7 @@ class AlertAdmin(SelectableAdmin):
 class ConsistencyCheckAdmin(ReadOnlyAdmin):
     """Checks: how many applications had duplicates, and when."""
 
-    empty = gettext_lazy("Nothing has been checked yet. “Check now” on the overview does it.")
+    empty = gettext_lazy("No check has been recorded yet. “Check now” on the overview does it.")
     list_display = ["when", "found", "who"]
     ordering = ["-id"]
     sortable_by = ()

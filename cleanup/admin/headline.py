@@ -154,7 +154,7 @@ def _unsure(found: Standing) -> str:
     if found.duplicates is None:
         if found.checking:
             return _("Nothing is known yet: the first check is running.")
-        return _asked_to_check(found) or _("Nothing has been checked yet.")
+        return _asked_to_check(found) or _("No check has been recorded yet.")
     if found.outdated:
         if found.checking:
             return _("Folders have changed since the last check, and are being checked again.")
@@ -169,7 +169,7 @@ def _asked_to_check(found: Standing) -> str:
     if found.frozen or not found.cluster_alive:
         return ""
     if found.duplicates is None:
-        return _("Nothing has been checked yet. Press “Check now” to see how things are.")
+        return _("No check has been recorded yet. Press “Check now” to see how things are.")
     return _("Folders have changed since the last check. Press “Check now” to see how things are.")
 
 

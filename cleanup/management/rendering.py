@@ -158,6 +158,7 @@ def _show_results(to: Console, report: CleanupReport, *, roots: bool) -> None:
     _left_out(to, report.results_left_out, "--all-results lists all.")
     differing: Counter[str] = Counter()
     widening: Counter[str] = Counter()
+    given_way: Counter[str] = Counter()
     for result in report.results:
         if roots and result.root_folders:
             staying = ", ".join(f"“{safe(root.name)}” ({safe(root.folder_id)})" for root in result.root_folders)
@@ -165,10 +166,14 @@ def _show_results(to: Console, report: CleanupReport, *, roots: bool) -> None:
         _show_changes(to, result, would="would take" if report.dry_run else "took")
         differing.update(result.details.get("differing_columns", {}))
         widening.update(result.details.get("widening", {}))
+        given_way.update(result.details.get("removed", {}))
     _show_errors(to, report.results)
     if differing:
         columns = [f"{safe(column)} ({counted(number, 'folder')})" for column, number in sorted(differing.items())]
         say(to, f"Removed folders differ from those that stay in {', '.join(columns)}.")
+    for table, number in sorted(given_way.items()):
+        would = "would be " if report.dry_run else ""
+        say(to, f"{counted(number, 'row')} of {safe(table)} {would}removed, as the folder that stays keeps its own.")
     for table, number in sorted(widening.items()):
         say(to, f"People or groups who would newly see files, by {safe(table)}: {number:,}.", style=WARN)
 

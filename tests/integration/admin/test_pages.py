@@ -208,7 +208,7 @@ class TestDoors:
 
 class TestCleanupPage:
     def test_says_that_nothing_is_known_yet(self, boss):
-        assert "Nothing has been checked yet." in text(boss.get(address("overview")))
+        assert "No check has been recorded yet." in text(boss.get(address("overview")))
 
     def test_says_that_all_is_well(self, boss, using, cluster):
         AutomatedCleanupService(using=using).start_automated_service()

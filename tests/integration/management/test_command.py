@@ -22,7 +22,7 @@ from cleanup.services import DatabaseCleanupService
 from tests import ROOT
 from tests.support import databases
 from tests.support.model_roles import SETTINGS_MODULE, File
-from tests.support.trees import assert_tree, dump, execute, is_postgresql, raw, tree
+from tests.support.trees import assert_tree, dump, execute, is_postgresql, key_type, raw, tree
 
 MESS = "Loan/Docs(x.txt, y.txt), Loan/{Docs(a.txt), Photos(b.jpg)}, Loan"
 MERGED = "Loan/{Docs(a.txt, x.txt, y.txt), Photos(b.jpg)}"
@@ -271,6 +271,17 @@ class TestDryRun:
 
 
 class TestCleanup:
+    def test_counts_the_rows_that_gave_way(self, scratch_database, settings):
+        settings.CLEANUP_COLLISIONS = {"pin": "keep_survivor"}
+        key = key_type(scratch_database)
+        execute(scratch_database, f"CREATE TABLE pin (folder {key} PRIMARY KEY REFERENCES :folders)")
+        made = tree(scratch_database, "stays:Loan, gone:Loan")
+        for folder in ("stays", "gone"):
+            execute(scratch_database, "INSERT INTO pin VALUES (%s)", raw(scratch_database, made[folder]))
+        expected = run_command(scratch_database, "--dry-run").out
+        assert "pin would be removed, as the folder that stays keeps its own." in expected
+        assert "pin removed, as the folder that stays" in run_command(scratch_database, "--cleanup", "--no-input").out
+
     def test_merges_and_says_how_to_undo_it(self, database, loan):
         done = run_command(database, "--cleanup", "--no-input")
         assert done.status == 0
