@@ -57,8 +57,8 @@ class HostWords:
     """The host's words for folders, phrases of one or more words, and for ids."""
 
     phrases: frozenset[tuple[str, ...]]
-    #: With what the folders' key ends, as ``no`` in ``dir_no``: the host's other columns of ids do, too.
     id_word: str = ""
+    """The last word of the folders' key, as ``no`` in ``dir_no``: other columns of ids may end in it, too."""
 
     @classmethod
     def read(cls, tables: FolderTables, columns: Iterable[str]) -> HostWords:

@@ -65,7 +65,7 @@ class Widening:
                 if newly := _newcomers(folders, who_by_folder, filled):
                     newcomers[place, number] |= newly
 
-    def _granted(self, grant: Grant, folders: Sequence[str]) -> dict[str, set[Who]]:
+    def _granted(self, grant: Grant, folders: list[str]) -> dict[str, set[Who]]:
         """Return who is granted each folder."""
         granted: dict[str, set[Who]] = {}
         for some in _several(folders):
@@ -74,7 +74,7 @@ class Widening:
                 granted.setdefault(some[position], set()).add(tuple(who))
         return granted
 
-    def _filled(self, folders: Sequence[str]) -> set[str]:
+    def _filled(self, folders: list[str]) -> set[str]:
         """Return the folders in which something is."""
         filled: set[str] = set()
         for some in _several(folders):
@@ -83,14 +83,13 @@ class Widening:
             filled.update(some[counted.point] for counted in self.targets.backend.reading.count_rows(targets))
         return filled
 
-    def _batch(self, keys: Sequence[str]) -> Batch:
+    def _batch(self, keys: list[str]) -> Batch:
         """Return folders that are counted by their position."""
-        keys = list(keys)
         cells = self.targets.key_cells(keys)
         return Batch(list(range(len(keys))), keys, keys, [1] * len(keys), cells, cells)
 
 
-def _several(folders: Sequence[str]) -> Iterator[Sequence[str]]:
+def _several(folders: list[str]) -> Iterator[list[str]]:
     """Yield as many folders at a time as a statement takes."""
     return (folders[start : start + MOST_REMOVED] for start in range(0, len(folders), MOST_REMOVED))
 

@@ -1,4 +1,4 @@
-"""What a connection to SQLite keeps of the schema is what the schema is now, whoever changed it."""
+"""What a connection to SQLite keeps of the schema is what the schema is now, whichever connection changed it."""
 
 import contextlib
 import sqlite3
