@@ -12,7 +12,6 @@ from django.db.models.signals import post_migrate, pre_migrate
 from django.utils.translation import gettext_lazy
 
 from cleanup import conf
-from cleanup.backends.sqlite import dangling_rows
 
 
 class CleanupConfig(AppConfig):
@@ -43,8 +42,8 @@ class CleanupConfig(AppConfig):
             from cleanup.services.background import cluster_shutdown  # noqa: PLC0415  # as above
 
             cluster_shutdown.connect()
-        pre_migrate.connect(dangling_rows.tolerate, sender=self)
-        post_migrate.connect(dangling_rows.tolerate_no_more, sender=self)
+        pre_migrate.connect(_tolerate_dangling_rows, sender=self)
+        post_migrate.connect(_tolerate_them_no_more, sender=self)
         post_migrate.connect(_install, sender=self)
         if apps.is_installed("django.contrib.auth"):
             from cleanup import groups  # noqa: PLC0415  # as above
@@ -56,6 +55,18 @@ def _check_databases(**options: Any) -> Any:
     from cleanup.database_checks import check_databases  # noqa: PLC0415  # only migrate and a few commands run them
 
     return check_databases(**options)
+
+
+def _tolerate_dangling_rows(**options: Any) -> None:
+    from cleanup.backends.sqlite import dangling_rows  # noqa: PLC0415  # only migrate needs it
+
+    dangling_rows.tolerate(**options)
+
+
+def _tolerate_them_no_more(**options: Any) -> None:
+    from cleanup.backends.sqlite import dangling_rows  # noqa: PLC0415  # as above
+
+    dangling_rows.tolerate_no_more(**options)
 
 
 def _install(*, using: str, **_: Any) -> None:

@@ -45,13 +45,13 @@ from typing import Any, Literal, NamedTuple
 from cleanup.backends import Database
 from cleanup.backends.catalogue import Column, Table, TableName
 from cleanup.backends.changes import Cell, Replaced
-from cleanup.backends.references import ListReference
+from cleanup.backends.references import ListReference, Reference
 from cleanup.backends.retyping import alterations
 from cleanup.backends.tree_columns import ClosureTable, TreeColumns
 from cleanup.exceptions import UnreadableJournal
 from cleanup.folder_tables import FolderTables
 from cleanup.models import SnapshotRow, SnapshotSchema
-from cleanup.references import Reference, ReferenceMap
+from cleanup.references import ReferenceMap
 
 FORMAT_VERSION = 4
 #: Of journals without repairs, so that earlier versions can undo them.

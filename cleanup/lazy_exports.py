@@ -9,11 +9,13 @@ from importlib import import_module
 from typing import Any
 
 
-def lazy_exports(package: str, **modules: tuple[str, ...]) -> Callable[[str], Any]:
-    """Return the ``__getattr__`` of a package, given the public names of its modules."""
-    module_of = {name: module for module, names in modules.items() for name in names}
+def lazy_exports(package: str, *modules: str, **names: tuple[str, ...]) -> Callable[[str], Any]:
+    """Return the ``__getattr__`` of a package, given its public modules, and the public names of others."""
+    module_of = {name: module for module, exported in names.items() for name in exported}
 
     def __getattr__(name: str) -> Any:  # noqa: N807  # it becomes the package's
+        if name in modules:
+            return import_module(f"{package}.{name}")
         if name not in module_of:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
         module = import_module(f"{package}.{module_of[name]}")

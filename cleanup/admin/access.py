@@ -30,7 +30,7 @@ from cleanup.admin import errors, names, sign_in_return, wording
 from cleanup.exceptions import CleanupError
 from cleanup.manual import SECTIONS
 from cleanup.permissions import CLEANING, AnyOf, Permission
-from cleanup.services.folders import applications
+from cleanup.services import folders
 
 
 class Actor(TypedDict):
@@ -147,7 +147,7 @@ def log_each(request: HttpRequest, things: Sequence[models.Model], message: Any)
     if not things:
         return
     keys = {thing.pk: getattr(thing, "application_key", "") for thing in things}
-    labels = applications.labels(using=database(), application_ids=filter(None, keys.values()))
+    labels = folders.applications.labels(using=database(), application_ids=filter(None, keys.values()))
     kind = ContentType.objects.get_for_model(things[0], for_concrete_model=False)
     with translation.override(settings.LANGUAGE_CODE):
         shown = {thing.pk: names.name_of(thing, label=labels.get(keys[thing.pk], "")) for thing in things}

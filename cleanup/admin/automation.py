@@ -19,7 +19,7 @@ from cleanup.admin.filters import worded
 from cleanup.admin.selection import Line, Question, SelectableAdmin
 from cleanup.models import Alert, ConsistencyCheck
 from cleanup.permissions import CLEANING, AnyOf, Permission
-from cleanup.services.alerting import alerts
+from cleanup.services import alerting
 from cleanup.text_safety import safe
 
 
@@ -113,7 +113,7 @@ class AlertAdmin(SelectableAdmin):
     def carry_out(self, request: HttpRequest, rows: Sequence[Alert]) -> str:
         """Acknowledge the alerts."""
         by = request.user.get_username()
-        acknowledge = partial(alerts.acknowledge, using=access.database(), by=by)
+        acknowledge = partial(alerting.alerts.acknowledge, using=access.database(), by=by)
         known = [
             alert for alert in rows if access.attempt(request, partial(acknowledge, alert_id=alert.pk)) is not None
         ]

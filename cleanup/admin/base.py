@@ -23,7 +23,7 @@ from django.utils.translation import gettext_lazy
 
 from cleanup.admin import access, errors, names, timestamps, titles, wording
 from cleanup.permissions import Permission
-from cleanup.services.folders import applications
+from cleanup.services import folders
 from cleanup.text_safety import safe
 
 #: Entries that a list can be paged through.
@@ -100,7 +100,7 @@ class ReadOnlyAdmin(access.OnSite, ReadOnlyAdminBase):
         """Search by the application's name or id, if the list is about applications; uses the index on its key."""
         if not self.application_field or not search_term:
             return super().get_search_results(request, queryset, search_term)
-        keys = applications.find(using=access.database(), text=search_term)
+        keys = folders.applications.find(using=access.database(), text=search_term)
         return queryset.filter(**{f"{self.application_field}__in": keys}), False
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
@@ -129,7 +129,7 @@ class ReadOnlyAdmin(access.OnSite, ReadOnlyAdminBase):
     def name_applications(self, rows: Iterable[Any]) -> None:
         """Find the names of the applications that entries are about, in one query."""
         keys = {row: self.application_of(row) for row in rows}
-        labels = applications.labels(using=access.database(), application_ids=filter(None, keys.values()))
+        labels = folders.applications.labels(using=access.database(), application_ids=filter(None, keys.values()))
         for row, key in keys.items():
             row.application_label = labels.get(key, "")
 

@@ -14,8 +14,7 @@ from django.utils.translation import gettext as _
 
 from cleanup.admin import access, linked_records, wording
 from cleanup.folder_tables import folder_tables
-from cleanup.services.folders import places as whereabouts
-from cleanup.services.folders import vanished
+from cleanup.services import folders
 from cleanup.text_safety import safe
 
 if TYPE_CHECKING:
@@ -42,7 +41,7 @@ def described(conflicts: Sequence[Mapping[str, Any]]) -> list[Described]:
         by_kind[_kind(found)].append(found["key"])
     if not conflicts:
         return []
-    known = whereabouts.places(using=access.database(), folders=by_kind["folder"], files=by_kind["file"])
+    known = folders.places.places(using=access.database(), folders=by_kind["folder"], files=by_kind["file"])
     gone = _last_known([found for found in conflicts if _is_gone(found, known)])
     return [Described(_sentence(found, known, gone.get(found["key"])), _for_it(found)) for found in conflicts]
 
@@ -59,15 +58,15 @@ def _last_known(gone: Sequence[Mapping[str, Any]]) -> Mapping[str, LastKnown]:
         keys.setdefault(found["table"], set()).add(found["key"])
     tables, kinds = folder_tables(), {found["table"]: _kind(found) for found in gone}
     wanted = [
-        vanished.Vanished(table, keys[table], tables.folder_key, tables.folder_parent, tables.folder_name)
+        folders.vanished.Vanished(table, keys[table], tables.folder_key, tables.folder_parent, tables.folder_name)
         if kind == "folder" or tables.file is None
-        else vanished.Vanished(table, keys[table], tables.file.key, tables.file.folder, tables.file.name)
+        else folders.vanished.Vanished(table, keys[table], tables.file.key, tables.file.folder, tables.file.name)
         for table, kind in kinds.items()
     ]
     applications = {found["application_id"] for found in gone if found.get("application_id")}
-    return (
-        vanished.last_known(using=access.database(), applications=applications, wanted=wanted) if applications else {}
-    )
+    if not applications:
+        return {}
+    return folders.vanished.last_known(using=access.database(), applications=applications, wanted=wanted)
 
 
 def shown(conflicts: Sequence[Mapping[str, Any]]) -> SafeString | str:
@@ -89,8 +88,8 @@ def copies(found: Sequence[Mapping[str, Any]]) -> SafeString | str:
     if not keys:
         return "—"
     using = access.database()
-    known = whereabouts.places(using=using, folders=keys, files=())
-    before = whereabouts.merged_names(using=using, folders=keys)
+    known = folders.places.places(using=using, folders=keys, files=())
+    before = folders.places.merged_names(using=using, folders=keys)
     lines = ((_copy(known.folders.get(key), before.get(key, "")),) for key in keys)
     return format_html('<ul class="cleanup-list">{}</ul>', format_html_join("", "<li>{}</li>", lines))
 

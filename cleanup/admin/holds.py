@@ -19,8 +19,7 @@ from cleanup.admin.filters import dated
 from cleanup.admin.selection import Line, Question, SelectableAdmin, ask
 from cleanup.models import Hold
 from cleanup.permissions import CLEANING
-from cleanup.services import holds
-from cleanup.services.folders import applications
+from cleanup.services import folders, holds
 from cleanup.text_safety import safe
 
 #: Applications that are put on hold together; a page of a list shows fewer.
@@ -98,7 +97,7 @@ class HoldAdmin(SelectableAdmin):
         return key
 
     def _ask_to_hold(self, request: HttpRequest, keys: Sequence[str]) -> HttpResponse:
-        labels = applications.labels(using=access.database(), application_ids=keys)
+        labels = folders.applications.labels(using=access.database(), application_ids=keys)
         hidden = [("application", key) for key in keys]
         hidden += [(name, value) for name in ("next", "page") if (value := request.GET.get(name))]
         words = ngettext(

@@ -5,13 +5,13 @@ from django.utils.translation import gettext as _
 
 from cleanup.admin import access, names
 from cleanup.models import Run
-from cleanup.services.monitoring import dashboard
+from cleanup.services import monitoring
 
 
 def to_cleanups(request: HttpRequest) -> dict[str, str]:
     """Return why no cleanup can be started at present, with a link to what is in the way; nothing if one can."""
     found = numbers(request)
-    run = dashboard.exclusive_cleanup(using=access.database()) if found.busy else None
+    run = monitoring.dashboard.exclusive_cleanup(using=access.database()) if found.busy else None
     return in_the_way(access.site_of(request), frozen=found.frozen, run=run)
 
 
@@ -20,11 +20,11 @@ def to_undos(request: HttpRequest) -> dict[str, str]:
     return in_the_way(access.site_of(request), frozen=numbers(request).frozen)
 
 
-def numbers(request: HttpRequest) -> dashboard.Numbers:
+def numbers(request: HttpRequest) -> "monitoring.dashboard.Numbers":
     """Return what every page shows, read once a request."""
-    found: dashboard.Numbers | None = getattr(request, "_cleanup_numbers", None)
+    found: monitoring.dashboard.Numbers | None = getattr(request, "_cleanup_numbers", None)
     if found is None:
-        found = dashboard.numbers(using=access.database())
+        found = monitoring.dashboard.numbers(using=access.database())
         request._cleanup_numbers = found  # type: ignore[attr-defined]
     return found
 

@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 
 from cleanup.admin import access, badges, wording
 from cleanup.models import Result, Run
-from cleanup.services.folders import applications
+from cleanup.services import folders
 from cleanup.text_safety import safe
 
 #: Applications that the page of a run shows; the list of results has all.
@@ -45,7 +45,7 @@ def first(run: Run, *, site: str) -> list[Row]:
     if len(found) < MOST_SHOWN and unusual < run.total_applications:
         found += results.exclude(status__in=Result.UNUSUAL)[: MOST_SHOWN - len(found)]
     keys = [result.application_key for result in found]
-    labels = applications.labels(using=access.database(), application_ids=keys)
+    labels = folders.applications.labels(using=access.database(), application_ids=keys)
     return [_row(result, run, labels.get(result.application_key, ""), site) for result in found]
 
 

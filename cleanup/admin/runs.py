@@ -23,8 +23,8 @@ from cleanup.admin.selection import Question, ask
 from cleanup.admin.undo_several import UndoableAdmin
 from cleanup.models import Result, RollbackPoint, Run
 from cleanup.permissions import CONTROLLING, DESCRIPTIONS, Permission, to_control
-from cleanup.services.folders import applications
-from cleanup.services.runs import reports
+from cleanup.services import folders
+from cleanup.services import runs as run_services
 from cleanup.services.runs.signs_of_life import silent_for
 from cleanup.text_safety import safe
 
@@ -228,7 +228,7 @@ class RunAdmin(ReadOnlyAdmin):
         found, distinct = super().get_search_results(request, queryset, search_term)
         if not search_term:
             return found, distinct
-        keys = applications.find(using=access.database(), text=search_term)
+        keys = folders.applications.find(using=access.database(), text=search_term)
         results = Result.objects.using(access.database()).filter(application_key__in=keys)
         return found | queryset.filter(pk__in=results.values("run_id")), distinct
 
@@ -413,7 +413,7 @@ def live(run: Run, *, site: str, silence: timedelta | None = None) -> dict[str, 
     """Return what the live part of a page shows about a run, which may have given no sign of life for a while."""
     undo_until, stopped = undoable_until(run), wording.stop_reason(run)
     if run.kind == Run.Kind.ROLLBACK:
-        run.restored = reports.restored(run, using=access.database())
+        run.restored = run_services.reports.restored(run, using=access.database())
     return {
         "run_state": wording.capitalized(wording.run_status(run.status)),
         "run_reason": stopped.what,

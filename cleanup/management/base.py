@@ -13,6 +13,7 @@ from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import cached_property
 from typing import Any, NoReturn
 
+from django.apps import apps
 from django.core.checks import Tags
 from django.core.management.base import BaseCommand, CommandError, CommandParser, OutputWrapper
 from django.db import DEFAULT_DB_ALIAS, connections
@@ -50,9 +51,16 @@ class ShellCommand(BaseCommand):
     requires_system_checks = ("cleanup", Tags.models)
 
     def get_check_kwargs(self, options: dict[str, Any]) -> Any:
-        """Run the checks without a database: if it cannot be used, the command says so in a sentence."""
+        """Run the checks without a database: if it cannot be used, the command says so in a sentence.
+
+        Of models, those of the host's apps that hold the folders: the others are no matter of the command, and ours
+        are the same wherever it runs.
+        """
         given: Any = super().get_check_kwargs(options)
-        return {**given, "databases": []}
+        models = (conf.application_model(), conf.folder_model(), conf.file_model())
+        mapped = {str(model).partition(".")[0] for model in models}
+        hosts = [app for app in apps.get_app_configs() if app.label in mapped - {"cleanup"}]
+        return {**given, "databases": [], "app_configs": hosts}
 
     def run_from_argv(self, argv: list[str]) -> None:
         """Run the command in a process of its own."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from cleanup.management.base import DONE, operator
 from cleanup.management.terminal import say
-from cleanup.services.results import Enqueued
+from cleanup.services import results
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from cleanup.models import Run
-    from cleanup.services.results import Document
+    from cleanup.services.results import Document, Enqueued
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,9 @@ class Outcome:
 
 def enqueued_run(run: Run) -> Outcome:
     """Describe a run that a cluster will process."""
-    document = Enqueued(status=run.status, run_id=run.pk, kind=run.kind, total_applications=run.total_applications)
+    document = results.Enqueued(
+        status=run.status, run_id=run.pk, kind=run.kind, total_applications=run.total_applications
+    )
     return enqueued(document, "Run", run.pk)
 
 

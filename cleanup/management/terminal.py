@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 from rich import box
 from rich.cells import cell_len
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from django.core.management.base import OutputWrapper
+    from rich.progress import Progress
 
     from cleanup.services import Progress as Step
 
@@ -171,17 +171,28 @@ class RunProgress:
 
     def __enter__(self) -> RunProgress:
         if self.to.is_terminal and not self.quiet:
-            self._bar = Progress(
-                TextColumn("{task.description}", markup=False),
-                BarColumn(),
-                MofNCompleteColumn(),
-                TextColumn("{task.fields[sums]}", markup=False),
-                TimeRemainingColumn(),
-                console=self.to,
-            )
+            self._bar = self._drawn()
             self._task = self._bar.add_task(self.title, total=None, sums="")
             self._bar.start()
         return self
+
+    def _drawn(self) -> Progress:
+        from rich.progress import (  # noqa: PLC0415  # only a bar needs it
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+            TimeRemainingColumn,
+        )
+
+        return Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[sums]}", markup=False),
+            TimeRemainingColumn(),
+            console=self.to,
+        )
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None

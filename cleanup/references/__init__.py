@@ -8,7 +8,6 @@ imported when it is first used: what only looks reads no references.
 
 from typing import TYPE_CHECKING
 
-from cleanup.backends.references import Reference
 from cleanup.lazy_exports import lazy_exports
 
 if TYPE_CHECKING:
@@ -39,7 +38,6 @@ __all__ = [
     "Fault",
     "Policy",
     "Problem",
-    "Reference",
     "ReferenceMap",
     "blocking_rows",
     "changes",

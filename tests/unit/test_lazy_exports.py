@@ -9,18 +9,37 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 
-PACKAGES = ["cleanup.references", "cleanup.services", "cleanup.services.folders", "cleanup.services.results"]
+PACKAGES = [
+    "cleanup.references",
+    "cleanup.services",
+    "cleanup.services.alerting",
+    "cleanup.services.folders",
+    "cleanup.services.monitoring",
+    "cleanup.services.results",
+    "cleanup.services.runs",
+]
 
-#: What only merging, undoing and web pages need.
+#: What only merging, undoing, web pages and progress bars need.
 HEAVY = [
     "cleanup.admin.pages",
+    "cleanup.backends.catalogue",
+    "cleanup.backends.changes",
     "cleanup.backends.postgresql.merging",
     "cleanup.backends.sqlite.merging",
+    "cleanup.journal",
     "cleanup.references.discovery",
+    "cleanup.services.alerting.alerts",
     "cleanup.services.facade",
+    "cleanup.services.folders.applications",
+    "cleanup.services.folders.vanished",
     "cleanup.services.merging.apply",
+    "cleanup.services.merging.decisions",
+    "cleanup.services.monitoring.dashboard",
+    "cleanup.services.results.cleanup",
     "cleanup.services.rollback.undo",
+    "cleanup.services.runs.reports",
     "cleanup.services.runs.team",
+    "rich.progress",
 ]
 
 

@@ -3,11 +3,11 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from cleanup.backends.references import Reference
 from cleanup.exceptions import ApplicationError
 from cleanup.forests import Staying
 from cleanup.models import Result
 from cleanup.planning import FolderRow, Plan, plan_merge
-from cleanup.references import Reference
 from cleanup.services.merging.collisions import GivingWay
 from cleanup.services.merging.free_values import Renumbered
 from cleanup.services.results import RootFolder

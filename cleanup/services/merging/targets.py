@@ -12,11 +12,11 @@ from itertools import repeat
 from cleanup import backends, conf, journal
 from cleanup.backends.catalogue import Table, TableName
 from cleanup.backends.changes import Cell, RowCount, Target, ValueChange, ValueChanges
-from cleanup.backends.references import ListReference
+from cleanup.backends.references import ListReference, Reference
 from cleanup.folder_tables import FolderTables, folder_tables
 from cleanup.planning import FolderRow
 from cleanup.policies import TriggerPolicy
-from cleanup.references import Reference, ReferenceMap
+from cleanup.references import ReferenceMap
 from cleanup.references.key_types import respelled
 from cleanup.services.merging.decisions import MergeDecision
 

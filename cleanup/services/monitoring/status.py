@@ -8,6 +8,7 @@ from django.db.models import Count, Exists, F, FilteredRelation, Max, Q, Subquer
 from django.db.models.functions import Now
 
 from cleanup import conf
+from cleanup.backends.pinning import together
 from cleanup.models import AutomationState, FreezeSwitch, Heartbeat, Result, Run, Schedule
 from cleanup.services import origin
 from cleanup.services.integrity import freshness
@@ -25,6 +26,11 @@ LATEST_RUNS = 5
 
 def status(*, using: str) -> StatusReport:
     """Return the status."""
+    with together(using=using):
+        return _status(using)
+
+
+def _status(using: str) -> StatusReport:
     service = _service(using)
     copied = origin.compared(service["database_identity"], using=using)
     acts = bool(service["started"]) and copied is None

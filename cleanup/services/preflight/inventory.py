@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 
 from cleanup.backends.catalogue import Catalogue, ForeignKey, Table
-from cleanup.references import Reference, ReferenceMap
+from cleanup.backends.references import Reference
+from cleanup.references import ReferenceMap
 from cleanup.services.results import ForeignKeyFacts, Grant, IndexFacts, ReferenceFacts, Trigger, UniqueKeyFacts
 
 _READ_AND_CHANGE = frozenset({"select", "update"})

@@ -10,10 +10,11 @@ from django.db.models import QuerySet
 
 from cleanup.backends.changes import RowCount
 from cleanup.backends.forest import Scope
+from cleanup.backends.references import Reference
 from cleanup.forests import Group
 from cleanup.models import RemovedFolder, RollbackPoint
 from cleanup.planning import Plan
-from cleanup.references import Reference, ReferenceMap
+from cleanup.references import ReferenceMap
 from cleanup.services.merging.forwarding import Forwarding
 from cleanup.services.merging.targets import Batch, Targets
 from cleanup.services.repair.decisions import Decider, RepairDecision

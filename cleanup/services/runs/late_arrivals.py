@@ -17,13 +17,13 @@ from cleanup import backends, journal
 from cleanup.backends.catalogue import Table, TableName
 from cleanup.backends.changes import RowCount, Target, ValueChange, ValueChanges
 from cleanup.backends.pinning import batch
-from cleanup.backends.references import ListReference
+from cleanup.backends.references import ListReference, Reference
 from cleanup.backends.tree_columns import ClosureTable
 from cleanup.exceptions import CountMismatch, ProofFailed, SchemaChanged
 from cleanup.folder_tables import folder_tables
 from cleanup.models import Hold, RemovedFolder, Result, RollbackPoint, Run
 from cleanup.queries import applications_of
-from cleanup.references import Reference, ReferenceMap, schema_changes
+from cleanup.references import ReferenceMap, schema_changes
 from cleanup.references.key_types import respelled
 from cleanup.retry_limits import SCHEMA_READS
 from cleanup.services.concurrency.retry import retry_lock_conflicts

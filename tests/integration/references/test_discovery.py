@@ -7,8 +7,9 @@ from django.test.utils import CaptureQueriesContext
 
 from cleanup import backends
 from cleanup.backends.catalogue import TableName
+from cleanup.backends.references import Reference
 from cleanup.exceptions import DatabaseUnusable
-from cleanup.references import Reference, blocking_rows, discover
+from cleanup.references import blocking_rows, discover
 from tests.hostapp.models import OWN_MODELS
 
 KEYS = {"postgresql": "uuid", "sqlite": "char(32)"}
