@@ -32,6 +32,10 @@ class Standing:
     now: datetime
     duplicates: int | None = None
     """Applications with duplicates at the latest check; None if there was no check."""
+    waiting: int = 0
+    """Those of them that were on hold, refused or too large."""
+    all_on_hold: bool = False
+    """People have put all of them on hold."""
     checked_at: datetime | None = None
     old: bool = False
     outdated: bool = False
@@ -75,7 +79,10 @@ def health(found: Standing) -> Health:
     if unsure:
         return Health("unknown", _joined(unsure, unattended))
     if unattended:
-        return Health("attention", _joined(_none_at_last_check(found), unattended))
+        known = _all_on_hold_at_last_check(found) if found.duplicates else _none_at_last_check(found)
+        return Health("attention", _joined(known, unattended))
+    if found.duplicates:
+        return Health("good", _well_but_for(found, found.duplicates))
     return Health("good", _("All is well: no application has duplicates. Checked %s.") % _ago(found))
 
 
@@ -88,7 +95,7 @@ def _troubles(found: Standing) -> list[str]:
         troubles.append(_("the last cleanup stopped before it finished"))
     at_work = found.run is not None and found.run.is_in_progress
     counted_duplicates = found.duplicates and not found.outdated and not at_work
-    if found.duplicates and counted_duplicates:
+    if found.duplicates and counted_duplicates and (found.old or not found.all_on_hold):
         troubles.append(_duplicates(found, found.duplicates))
     if found.verification_passed is False and not (counted_duplicates and found.only_duplicates):
         troubles.append(_("the last verification found errors"))
@@ -111,7 +118,15 @@ def _duplicates(found: Standing, number: int) -> str:
         )
     else:
         text = ngettext("%(number)s application has duplicates", "%(number)s applications have duplicates", number)
-    return text % {"number": number_text(number), "when": _when(found)}
+    known = text % {"number": number_text(number), "when": _when(found)}
+    if not found.waiting:
+        return known
+    aside = ngettext(
+        "%(number)s of them on hold, refused or too large",
+        "%(number)s of them on hold, refused or too large",
+        found.waiting,
+    )
+    return f"{known} ({aside % {'number': number_text(found.waiting)}})"
 
 
 def _running(run: Run, silence: timedelta | None) -> str:
@@ -175,6 +190,19 @@ def _asked_to_check(found: Standing) -> str:
 
 def _none_at_last_check(found: Standing) -> str:
     return _("No duplicates at the last check, %s.") % _when(found)
+
+
+def _well_but_for(found: Standing, number: int) -> str:
+    text = ngettext(
+        "All is well but for %(number)s application with duplicates, which is on hold. Checked %(ago)s.",
+        "All is well but for %(number)s applications with duplicates, which are on hold. Checked %(ago)s.",
+        number,
+    )
+    return text % {"number": number_text(number), "ago": _ago(found)}
+
+
+def _all_on_hold_at_last_check(found: Standing) -> str:
+    return _("At the last check, %s, only applications on hold had duplicates.") % _when(found)
 
 
 def _unattended(found: Standing) -> str:

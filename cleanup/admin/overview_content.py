@@ -1,7 +1,9 @@
 """What the overview shows: the first sentence, what is known, what runs, what is planned."""
 
+from collections.abc import Mapping
 from typing import Any
 
+from django.contrib.admin.utils import quote
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -12,8 +14,10 @@ from cleanup.admin.headline import Health, Standing, copied_health, health
 from cleanup.admin.runs import KINDS, live, may_control, numbers
 from cleanup.models import Alert, Run, Schedule
 from cleanup.permissions import Permission
+from cleanup.services.folders import applications
 from cleanup.services.monitoring import dashboard
 from cleanup.services.monitoring.trend import trend
+from cleanup.text_safety import safe
 
 
 def context(request: HttpRequest) -> dict[str, Any]:
@@ -43,14 +47,21 @@ def status_line(request: HttpRequest) -> dict[str, Any]:
     if not access.may(request, Permission.VIEW):
         return {}
     found = dashboard.overview(using=access.database())
-    return {"health": _health(found), "address": access.address(access.site_of(request), access.OVERVIEW)}
+    return {
+        "health": _health(found),
+        "all_on_hold": found.all_on_hold,
+        "address": access.address(access.site_of(request), access.OVERVIEW),
+    }
 
 
 def shown(found: dashboard.Overview, *, site: str) -> dict[str, Any]:
     """Return what the overview shows to everybody."""
     verification, known = found.verification, found.knowledge
+    keys = [key for run in found.recent if (key := run.only_application)]
+    labels = applications.labels(using=access.database(), application_ids=keys)
     return {
         "health": _health(found),
+        "all_on_hold": found.all_on_hold,
         "numbers": dashboard.Numbers(
             known.duplicates if known else None,
             found.decisions.open,
@@ -81,7 +92,8 @@ def shown(found: dashboard.Overview, *, site: str) -> dict[str, Any]:
         "run_name": names.name_of(found.active) if found.active else "",
         **(live(found.active, site=site, silence=found.silence) if found.active else {}),
         "recent": [
-            _run(run, site=site, silent=run is found.active and found.silence is not None) for run in found.recent
+            _run(run, labels, site=site, silent=run is found.active and found.silence is not None)
+            for run in found.recent
         ],
         "schedules": [_schedule(schedule, found) for schedule in found.schedules],
         "alerts": [_alert(alert) for alert in found.alerts],
@@ -94,11 +106,12 @@ def _health(found: dashboard.Overview) -> Health:
 
 
 def _standing(found: dashboard.Overview) -> Standing:
-    latest = next((run for run in found.recent if run.kind == Run.Kind.CLEANUP), None)
     known = found.knowledge
     return Standing(
         now=timezone.now(),
         duplicates=known.duplicates if known else None,
+        waiting=known.waiting if known else 0,
+        all_on_hold=found.all_on_hold,
         checked_at=known.check.ended_at if known else None,
         old=known is not None and known.old,
         outdated=known is not None and known.outdated,
@@ -109,7 +122,7 @@ def _standing(found: dashboard.Overview) -> Standing:
         run=found.active,
         silence=found.silence,
         frozen=found.frozen,
-        stopped=latest is not None and latest.status == Run.Status.STOPPED,
+        stopped=found.stopped,
         verification_passed=found.verification.passed if found.verification else None,
         only_duplicates=found.verification is not None and wording.has_only_duplicates(found.verification),
         alerts=found.open_alerts,
@@ -117,9 +130,12 @@ def _standing(found: dashboard.Overview) -> Standing:
     )
 
 
-def _run(run: Run, *, site: str, silent: bool) -> dict[str, Any]:
+def _run(run: Any, labels: Mapping[str, str], *, site: str, silent: bool) -> dict[str, Any]:
+    key = run.only_application
     return {
         "pk": run.pk,
+        "application": safe(labels.get(key, "") or key) if key else "",
+        "application_address": access.address(site, "preview", quote(key)) if key else "",
         "what": str(KINDS[Run.Kind(run.kind)]),
         "state": wording.run_status(run.status),
         "level": badges.run_level(run.status, failed=run.failed_applications),

@@ -116,6 +116,10 @@ class RunQuerySet(models.QuerySet["Run"]):
         """Return the cleanup run that holds the database's one slot."""
         return self.active().filter(kind=Run.Kind.CLEANUP, exclusive=True)
 
+    def of_no_named_applications(self) -> Self:
+        """Return the runs that were over all applications, or the worst of them."""
+        return self.filter(Q(options__applications=None) | Q(options__applications__isnull=True))
+
     def with_undoable_until(self) -> Self:
         """Annotate until when all that can still be undone of a run can be; None if nothing can, or if it is active."""
         live = RollbackPoint.objects.filter(run=OuterRef("pk"), status=RollbackPoint.Status.LIVE)

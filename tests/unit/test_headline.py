@@ -51,6 +51,27 @@ class TestGood:
         assert "All is well" not in told(**found).sentence
 
 
+class TestDuplicatesThatAreAllOnHold:
+    """People have decided to leave them, so that there is nothing to attend to."""
+
+    FOUND = {"duplicates": 3, "waiting": 3, "all_on_hold": True, "verification_passed": False, "only_duplicates": True}
+
+    def test_are_well_and_told_with_their_number(self):
+        assert told(**self.FOUND) == (
+            "good",
+            "All is well but for 3 applications with duplicates, which are on hold. Checked 12 minutes ago.",
+        )
+
+    @pytest.mark.parametrize("found", [{"alerts": 1}, {"old": True}, {"outdated": True}, {"only_duplicates": False}])
+    def test_are_not_well_while_something_else_is_wrong_or_unsure(self, found):
+        assert told(**{**self.FOUND, **found}).level != "good"
+
+    def test_are_told_of_the_last_check_if_nothing_checks_again(self):
+        found = told(**self.FOUND, schedules_on=False)
+        assert found.level == "attention"
+        assert "only applications on hold had duplicates. Nothing is checking automatically" in found.sentence
+
+
 class TestOldKnowledge:
     def test_is_told_with_its_age_and_in_grey(self):
         found = told(old=True, schedules_on=False, cluster_alive=True, checked_at=NOW - timedelta(days=45))
@@ -136,6 +157,10 @@ class TestTroubles:
 
     def test_of_one_application_are_told_of_one(self):
         assert told(duplicates=1) == ("attention", "1 application has duplicates.")
+
+    def test_of_duplicates_that_wait_are_told_with_how_many_these_are(self):
+        found = told(duplicates=84, waiting=70)
+        assert found.sentence == "84 applications have duplicates (70 of them on hold, refused or too large)."
 
 
 class TestVerification:

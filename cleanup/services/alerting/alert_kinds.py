@@ -79,8 +79,7 @@ def causes(*, using: str) -> list[Cause]:
 
 def _duplicates(using: str) -> Iterator[Cause]:
     """Compare the latest check with the current threshold of its schedule."""
-    checks = ConsistencyCheck.objects.using(using).exclude(duplicate_applications=None)
-    latest = checks.defer("summary").order_by("-id").first()
+    latest = _latest_check(using)
     if latest is None or latest.duplicate_applications is None:
         return
     waiting = latest.waiting_applications or 0
@@ -102,15 +101,27 @@ def _duplicates(using: str) -> Iterator[Cause]:
         )
 
 
+def _latest_check(using: str) -> ConsistencyCheck | None:
+    checks = ConsistencyCheck.objects.using(using).exclude(duplicate_applications=None)
+    return checks.defer("summary").order_by("-id").first()
+
+
+def _all_wait(using: str) -> bool:
+    """Return whether the latest check found duplicates only where they wait for a decision, or were left by one."""
+    latest = _latest_check(using)
+    return latest is not None and 0 < (latest.duplicate_applications or 0) <= (latest.waiting_applications or 0)
+
+
 def _verification_errors(using: str) -> Iterator[Cause]:
+    """Find errors; not duplicates if there are no others than those that a cleanup leaves alone."""
     latest = Verification.objects.using(using).exclude(passed=None).defer("summary").order_by("-id").first()
     if latest is None or latest.passed is not False:
         return
     counts = {code: count for code, count in latest.counts.items() if code in ERRORS and count}
-    errors = sum(counts.values())
-    found = (
-        f"{_number(errors, 'place')} with duplicates" if set(counts) <= set(DUPLICATES) else _number(errors, "error")
-    )
+    errors, only_duplicates = sum(counts.values()), set(counts) <= set(DUPLICATES)
+    if only_duplicates and _all_wait(using):
+        return
+    found = f"{_number(errors, 'place')} with duplicates" if only_duplicates else _number(errors, "error")
     yield Cause(
         "verification_errors",
         f"The latest verification of the database found {found}.",
@@ -172,20 +183,26 @@ def _waiting(using: str) -> Iterator[Cause]:
 
 
 def _runs(using: str) -> Iterator[Cause]:
-    """Examine the latest run of each kind: what an older one left behind, a later one has encountered again."""
-    runs = Run.objects.using(using).filter(Q(exclusive=True) | ~Q(kind=Run.Kind.CLEANUP))
-    for kind in Run.Kind.values:
-        run = runs.filter(kind=kind).order_by("-created_at").first()
+    """Examine the latest run of each kind: what an older one left behind, a later one has encountered again.
+
+    A cleanup of named applications has not, so that one over all that was stopped before it is examined as well.
+    """
+    runs = Run.objects.using(using).filter(Q(exclusive=True) | ~Q(kind=Run.Kind.CLEANUP)).order_by("-created_at")
+    latest = [runs.filter(kind=kind).first() for kind in Run.Kind.values]
+    for run in latest:
         cause = _OF_STATUS.get(run.status, _nothing)(using, run) if run else None
         if cause is not None:
             yield cause
+    over_all = runs.filter(kind=Run.Kind.CLEANUP).of_no_named_applications().first()
+    if over_all is not None and over_all not in latest and over_all.status == Run.Status.STOPPED:
+        yield _stopped(using, over_all)
 
 
 def _nothing(_using: str, _run: Run) -> Cause | None:
     return None
 
 
-def _stopped(_using: str, run: Run) -> Cause | None:
+def _stopped(_using: str, run: Run) -> Cause:
     stopped = f"was stopped: {as_reason(run.status_reason)}"
     return _about(run, "run_stopped", stopped, critical=True, size=run.failed_applications)
 

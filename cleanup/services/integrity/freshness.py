@@ -40,6 +40,11 @@ class Knowledge:
         return self.check.duplicate_applications or 0
 
     @property
+    def waiting(self) -> int:
+        """Those of them that were on hold, refused or too large."""
+        return self.check.waiting_applications or 0
+
+    @property
     def current(self) -> bool:
         """Return whether it can be shown as the current state."""
         return not self.old and not self.outdated
@@ -49,7 +54,7 @@ class Knowledge:
         return LastCheck(
             check_time=self.check.ended_at or self.check.started_at,
             duplicate_applications=self.duplicates,
-            waiting_for_decision=self.check.waiting_applications or 0,
+            waiting_for_decision=self.waiting,
             age_seconds=max(0, round(self.age.total_seconds())),
             current=self.current,
             changed_since=self.outdated,

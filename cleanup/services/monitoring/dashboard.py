@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from django.db.models import DateTimeField, Exists, Q, Value
+from django.db.models import Case, DateTimeField, Exists, OuterRef, Q, Subquery, Value, When
 from django.db.models.functions import Cast, Now
 
 from cleanup.models import (
@@ -12,6 +12,7 @@ from cleanup.models import (
     AutomationState,
     ConsistencyCheck,
     FreezeSwitch,
+    Result,
     Run,
     Schedule,
     ScheduledRun,
@@ -51,7 +52,7 @@ class Overview:
     """The state of everything that the page shows."""
 
     freeze_switch: FreezeSwitch | None
-    """The freeze switch, if it has ever been used."""
+    """The freeze switch, while it is on."""
     service: AutomationState | None
     knowledge: Knowledge | None
     """How far the latest completed check can be relied on."""
@@ -65,7 +66,8 @@ class Overview:
     """The active cleanup that has the slot, beside which no other starts."""
     silence: timedelta | None
     """How long it has given no sign of life although it should have."""
-    recent: tuple[Run, ...]
+    recent: tuple[Any, ...]
+    """Runs, each with the key of its ``only_application``, if it is about one alone."""
     schedules: tuple[Schedule, ...]
     overdue: tuple[str, ...]
     failed: tuple[str, ...]
@@ -83,6 +85,13 @@ class Overview:
         return self.knowledge.check if self.knowledge else None
 
     @property
+    def all_on_hold(self) -> bool:
+        """Return whether people have put every application with duplicates on hold, as far as the check knows."""
+        if self.knowledge is None or self.decisions.open:
+            return False
+        return 0 < self.knowledge.duplicates == self.knowledge.waiting <= self.decisions.held
+
+    @property
     def checks_on(self) -> bool:
         """Return whether the schedule of the check is not switched off."""
         return any(row.name == Schedule.Name.CONSISTENCY_CHECK and row.enabled for row in self.schedules)
@@ -91,6 +100,13 @@ class Overview:
     def is_checking(self) -> bool:
         """Return whether a check is in progress, in a cluster that is alive."""
         return self.checking is not None and self.cluster_alive
+
+    @property
+    def stopped(self) -> bool:
+        """Return whether the latest cleanup has stopped, or the latest that was not of named applications."""
+        cleanups = [run for run in self.recent if run.kind == Run.Kind.CLEANUP]
+        over_all = [run for run in cleanups if not run.options.get("applications")]
+        return any(run.status == Run.Status.STOPPED for run in (*cleanups[:1], *over_all[:1]))
 
     @property
     def follows(self) -> bool:
@@ -108,7 +124,7 @@ class Overview:
     @property
     def frozen(self) -> bool:
         """Return whether everything is stopped."""
-        return self.freeze_switch is not None and self.freeze_switch.frozen
+        return self.freeze_switch is not None
 
     @property
     def started(self) -> bool:
@@ -132,8 +148,11 @@ def overview(*, using: str) -> Overview:
         key=lambda run: (not run.is_in_progress, not run.exclusive),
         default=None,
     )
+    switch = FreezeSwitch.objects.using(using).frozen()
+    first, *others = (pending_decisions.number_query("frozen", switch), *pending_decisions.number_queries(using=using))
+    found: dict[str, int] = dict(first.union(*others, all=True))
     return Overview(
-        freeze_switch=FreezeSwitch.objects.using(using).filter(pk=1).first(),
+        freeze_switch=switch.first() if found.get("frozen") else None,
         service=service,
         knowledge=knowledge,
         checking=checking,
@@ -156,7 +175,7 @@ def overview(*, using: str) -> Overview:
         open_alerts=len(alerts),
         cluster_alive=clusters.alive(using=using) if service is None else service.served,
         copied=copied,
-        decisions=pending_decisions.counts(using=using),
+        decisions=pending_decisions.counts_of(found),
     )
 
 
@@ -193,7 +212,12 @@ def paused_runs(*, using: str) -> int:
 
 
 def _runs(*, using: str) -> tuple[Any, ...]:
-    """Return the latest runs, and those that are active, newest first; read once, so that the page is consistent."""
+    """Return the latest runs, and those that are active, newest first; read once, so that the page is consistent.
+
+    ``only_application`` is the key of the application that a run is about if that is one alone.
+    """
     runs = Run.objects.using(using).order_by("-created_at")
     wanted = Q(status__in=Run.ACTIVE) | Q(pk__in=runs.values("pk")[:LISTED])
-    return tuple(runs.filter(wanted).annotate(now=Now())[: LISTED + MOST_ACTIVE])
+    first = Result.objects.filter(run=OuterRef("pk")).values("application_key")[:1]
+    alone = Case(When(total_applications=1, then=Subquery(first)), default=Value(None))
+    return tuple(runs.filter(wanted).annotate(now=Now(), only_application=alone)[: LISTED + MOST_ACTIVE])

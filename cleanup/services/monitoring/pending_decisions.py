@@ -74,6 +74,11 @@ class OpenDecisions(Sequence[PendingDecision]):
         return decisions + [_of_queued(row) for row in queued]
 
 
+def first_open(*, using: str, number: int) -> list[str]:
+    """Return the applications of so many open decisions, in the order of the list."""
+    return [row.application_id for row in OpenDecisions(using=using)[:number]]
+
+
 def counts(*, using: str) -> Counts:
     """Count both lists, in one query."""
     first, *others = number_queries(using=using)

@@ -8,6 +8,7 @@ import pytest
 from django.core import mail
 from django.db.models import F
 from django.db.models.functions import Now
+from django.utils import timezone
 
 from cleanup.exceptions import UnknownObject
 from cleanup.models import Alert, AutomationState, ConsistencyCheck, Result, Run, Schedule, ScheduledRun, Verification
@@ -82,6 +83,23 @@ class TestCauses:
         stored_verification(database, several_roots=2)
         stored_verification(database)
         assert evaluate(database) == []
+
+    @pytest.mark.parametrize(
+        ("waiting", "other", "expected"), [(3, 0, []), (2, 0, ["verification_errors"]), (3, 1, ["verification_errors"])]
+    )
+    def test_are_no_duplicates_that_all_wait_for_a_decision(self, database, waiting, other, expected):
+        stored_verification(database, several_roots=3, cycle=other)
+        ConsistencyCheck.objects.using(database).create(
+            ended_at=Now(), duplicate_applications=3, waiting_applications=waiting
+        )
+        assert evaluate(database) == expected
+
+    @pytest.mark.parametrize(("named", "expected"), [(["1"], ["run_stopped"]), (None, [])])
+    def test_are_a_stopped_cleanup_until_another_has_looked_everywhere(self, database, named, expected):
+        options = {"applications": None}
+        stored_run(database, status="stopped", options=options, created_at=timezone.now() - timedelta(hours=9))
+        stored_run(database, status="completed", options={"applications": named})
+        assert evaluate(database) == expected
 
     def test_are_found_by_a_real_verification(self, database):
         tree(database, f"{NAME}, {NAME}")
