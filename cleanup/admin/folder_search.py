@@ -33,36 +33,34 @@ class FolderPages(Pages):
         """Search by a part of a name, or by an id."""
         asked = {name: request.GET.get(name, "").strip() for name in ("q", "application", "after", "before")}
         asked = {name: value for name, value in asked.items() if value}
-        if "application" in asked and "q" not in asked:  # its top folder has its name
-            asked["q"] = asked.pop("application")
-        before = asked.get("before", "")
+        folder, application, before = (asked.get(name, "") for name in ("q", "application", "before"))
         found = None
-        if text := asked.get("q", ""):
+        if text := folder or application:  # its top folder has its name
             found = history.folder_history(
                 using=access.database(),
                 text=text,
-                application=asked.get("application", ""),
+                application=application if folder else "",
                 after=asked.get("after", ""),
                 before=int(before) if before.isdecimal() and len(before) <= MOST_DIGITS else None,
             )
-        suggested = self._suggested(asked) if found and len(found.present) < history.MOST_FOUND else []
+        suggested = self._suggested(text, asked) if found and len(found.present) < history.MOST_FOUND else []
         labels = self._labels(found, suggested)
         return self.render(
             request,
             "folder",
             title=titles.of("folder"),
-            text=text,
-            within=asked.get("application", ""),
+            text=folder,
+            within=application,
             searched=found is not None,
             suggested=[self._application(key, labels[key]) for key in suggested if key in labels],
             **(self._found(found, labels, asked) if found else {}),
         )
 
-    def _suggested(self, asked: dict[str, str]) -> list[str]:
+    def _suggested(self, text: str, asked: dict[str, str]) -> list[str]:
         """Return the applications that have such a name; unless the search is within one, or goes on."""
         if len(asked) > 1:
             return []
-        return applications.find(using=access.database(), text=asked["q"], limit=MOST_SUGGESTED)
+        return applications.find(using=access.database(), text=text, limit=MOST_SUGGESTED)
 
     def _labels(self, found: history.FolderHistory | None, suggested: list[str]) -> dict[str, str]:
         keys = dict.fromkeys(suggested)

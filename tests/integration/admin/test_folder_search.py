@@ -1,5 +1,7 @@
 """Find a folder: by a part of its name, now or when it was merged, or by its id, and where it is now."""
 
+import re
+
 import pytest
 
 from cleanup.models import RollbackPoint
@@ -46,6 +48,22 @@ def test_suggests_the_application_of_that_name(boss, merged, asked):
     page = boss.get(address("folder", **asked))
     assert "Applications of this name Loan · What was cleaned up in it" in text(page)
     assert address("preview", merged.application) in page.content.decode()
+
+
+@pytest.mark.parametrize(
+    ("asked", "advice"), [({"q": "loan"}, "the application"), ({"application": "loan"}, "the folder")]
+)
+def test_asks_for_what_was_not_named_if_there_is_more(boss, merged, monkeypatch, asked, advice):
+    monkeypatch.setattr(history, "MOST_FOUND", 0)
+    page = boss.get(address("folder", **asked))
+    (name, value), *_ = asked.items()
+    assert re.findall("Name (.*), too", text(page)) == [advice]
+    assert f'name="{name}" value="{value}"' in page.content.decode()
+
+
+def test_is_where_one_can_type_at_once(boss, merged):
+    assert " autofocus" in boss.get(address("folder")).content.decode()
+    assert " autofocus" not in boss.get(address("folder", q="loan")).content.decode()
 
 
 def test_says_that_it_came_back(boss, merged, using):
