@@ -69,9 +69,14 @@ def totals(found: Preview, *, days: int) -> str:
     if found.empty:
         return _("There is nothing to do: this application has no duplicates.")
     before = len(found.before) + found.folders_left_out
+    numbers = {"before": counted(before, "folder"), "after": number_text(before - found.folders_removed)}
+    if any(obstacle.code != "held" for obstacle in found.obstacles):
+        return (
+            _("A cleanup changes nothing here for now. Without what is in the way, %(before)s would become %(after)s.")
+            % numbers
+        )
     parts = [
-        _("%(before)s become %(after)s.")
-        % {"before": counted(before, "folder"), "after": number_text(before - found.folders_removed)},
+        _("%(before)s become %(after)s.") % numbers,
         to_merge(found.folders_removed, found.files_moved, found.references_moved),
     ]
     if found.folders_moved:

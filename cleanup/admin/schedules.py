@@ -23,6 +23,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from cleanup import stored_texts
 from cleanup.admin import access, badges, names, wording
 from cleanup.admin.base import ReadOnlyAdmin, for_it
+from cleanup.admin.runs import numbers
 from cleanup.exceptions import CleanupError
 from cleanup.models import AutomationState, Schedule, ScheduledRun
 from cleanup.permissions import DESCRIPTIONS, Permission, to_change_schedule
@@ -279,15 +280,18 @@ class ScheduleAdmin(ReadOnlyAdmin):
         return format_html('<ul class="cleanup-list">{}</ul>', lines) if lines else _("It has not run yet.")
 
     def _result(self, row: ScheduledRun) -> tuple[Any, Any, Any]:
-        words = str(STATES.get(row.status, row.status))
-        return self.time(row.started_at), badges.badge(_LEVELS.get(row.status, "unknown"), words), self._outcome(row)
+        words = str(STATES.get(row.status, row.get_status_display()))
+        failed = row.run is not None and row.run.failed_applications > 0
+        level = "attention" if failed else _LEVELS.get(row.status, "unknown")
+        return self.time(row.started_at), badges.badge(level, words), self._outcome(row)
 
     def _outcome(self, row: ScheduledRun) -> SafeString | str:
         """Return the outcome in words, with a link to the details; what only IT can read, folded."""
         if row.run is not None:
             why = wording.capitalized(wording.stop_reason(row.run).what)
-            text = f"{f'{why}.' if why else ''} {wording.run_progress(row.run)} {wording.run_outcome(row.run)}"
-            return format_html("{} {}", text, self.link(row.run))
+            how_far = f"{f'{why}.' if why else ''} {wording.run_progress(row.run)}"
+            counted = numbers(row.run, site=self.admin_site.name)
+            return format_html("{} {}. {} {}", how_far, counted, wording.run_outcome(row.run), self.link(row.run))
         if row.reason and row.status == ScheduledRun.Status.FAILED:
             return _failure(row.reason)
         if row.reason:

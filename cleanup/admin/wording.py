@@ -740,12 +740,23 @@ _ADVICE: dict[str, tuple[Any, Any]] = {
 }
 
 
+#: How codes begin by which a database refuses a change for good: constraints, triggers, values, rights.
+_REFUSED_BY_DATABASE = ("22", "23", "42", "44", "P0", "SQLITE_CONSTRAINT", "integrity")
+
+
 def advice(code: str) -> Advice:
     """Return what a code means to a person, and the next step."""
     otherwise = (
         gettext_lazy("It could not be done."),
         gettext_lazy("Try again; if the problem persists, ask for help."),
     )
+    if code.startswith(_REFUSED_BY_DATABASE):
+        otherwise = (
+            gettext_lazy("The database does not allow this change, so it was left untouched."),
+            gettext_lazy(
+                "Ask IT: what the database answered is in the details, under “For IT”. Then clean it up again."
+            ),
+        )
     what, next_step = _ADVICE.get(code, otherwise)
     return Advice(str(what), str(next_step))
 

@@ -1,11 +1,12 @@
 """What a preview says."""
 
+from datetime import UTC, datetime
 from types import SimpleNamespace
 
 import pytest
 
 from cleanup.admin import preview_wording
-from cleanup.services.results import Fate, FolderPreview, GroupPreview, Reason
+from cleanup.services.results import Fate, FolderPreview, GroupPreview, Line, Obstacle, Preview, Reason
 
 
 def folder(key: str, *, name: str = "", parent: str | None = None, **values) -> FolderPreview:
@@ -58,6 +59,39 @@ class TestGroups:
 
     def test_without_a_name_are_said_to_have_none(self):
         assert "“(no name)” stays" in self.told(name="  ", reason=Reason.NEWEST)
+
+
+class TestTotals:
+    def told(self, *obstacles: str) -> str:
+        found = Preview(
+            application_id="a",
+            plan_hash="",
+            made_at=datetime(2026, 1, 1, tzinfo=UTC),
+            obstacles=tuple(Obstacle(code, "") for code in obstacles),
+            folders_removed=14,
+            child_folders_merged=12,
+            folders_moved=0,
+            files_moved=0,
+            references_moved={},
+            rows_removed={},
+            widening={},
+            groups=(),
+            folders=(),
+            folders_left_out=34,
+            before=(Line("1", 0),),
+            after=(),
+        )
+        return preview_wording.totals(found, days=90)
+
+    @pytest.mark.parametrize("obstacles", [(), ("held",)])
+    def test_are_what_a_cleanup_would_do(self, obstacles):
+        assert self.told(*obstacles).startswith("35 folders become 21. 14 duplicate folders will be merged")
+
+    def test_promise_nothing_of_what_is_refused(self):
+        told = self.told("held", "collision")
+        assert told == (
+            "A cleanup changes nothing here for now. Without what is in the way, 35 folders would become 21."
+        )
 
 
 class TestPaths:

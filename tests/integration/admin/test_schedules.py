@@ -3,7 +3,7 @@
 import pytest
 from django.utils import timezone
 
-from cleanup.models import Alert, Finding, Schedule, ScheduledRun, Verification
+from cleanup.models import Alert, Finding, Run, Schedule, ScheduledRun, Verification
 from cleanup.permissions import Permission
 from cleanup.services.alerting import alerts
 from tests.integration.admin.test_pages import address, boss, person, text, using
@@ -59,6 +59,19 @@ def test_tell_what_came_of_the_last_times(started, using):
     assert "planned only It would clean up 20 applications and merge 61 duplicate folders." in page
     assert "skipped Another cleanup is running." in page
     assert "The next run only plans." in page
+
+
+def test_tell_how_many_applications_failed(started, using):
+    run = Run.objects.create(
+        kind="cleanup", status="completed", total_applications=20, done_applications=20, failed_applications=20
+    )
+    row = {"schedule_id": "full_cleanup", "due_at": timezone.now()}
+    ScheduledRun.objects.create(status="completed", run=run, **row)
+    ScheduledRun.objects.create(status="waiting", **row)
+    page = started.get(address("schedule_change", "full_cleanup"))
+    assert "20 of 20 applications done. 0 cleaned up · 0 on hold · 0 left alone · 20 failed ." in text(page)
+    assert '<span class="cleanup-state cleanup-attention">done</span>' in page.content.decode()
+    assert "waiting for approval" in text(page)
 
 
 def test_fold_what_only_it_can_read(started, using):
