@@ -21,6 +21,7 @@ from django.utils.translation import ngettext
 from cleanup import conf, stored_texts
 from cleanup.admin import access, duplicates_list, obstacles, wording
 from cleanup.admin.access import Pages, page
+from cleanup.admin.pending_decisions import chosen
 from cleanup.admin.preview_views import PreviewPages
 from cleanup.exceptions import CleanupError, InvalidKey, StalePlan
 from cleanup.permissions import FEW, Permission, to_clean_up, to_plan
@@ -66,7 +67,7 @@ class CleaningPages(Pages):
         """
         if request.method == "POST":
             return self._start(request)
-        keys, first = request.GET.getlist("application"), request.GET.get("first", "")
+        keys, first = list(dict.fromkeys(chosen(request.GET))), request.GET.get("first", "")
         if "signed_out" in request.GET:
             messages.warning(request, wording.not_done(signed_out=True))
         if not keys and first.isdecimal() and len(first) <= 3 and 1 <= int(first) <= confirmation.MOST:
@@ -214,6 +215,8 @@ class CleaningPages(Pages):
         if 1 <= len(keys) <= confirmation.MOST:
             return None
         messages.error(request, wording.wrong_number(len(keys), most=confirmation.MOST))
+        if request.GET.get("next") == "open":
+            return redirect(self.url("decisions", page=request.GET.get("page", "1")))
         place = {name: request.GET[name] for name in ("q", "after", "order", "page") if request.GET.get(name)}
         return redirect(self.url("applications", **place))
 

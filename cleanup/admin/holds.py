@@ -16,14 +16,12 @@ from django.utils.translation import gettext_lazy, gettext_noop, ngettext
 from cleanup import stored_texts
 from cleanup.admin import access, names, wording
 from cleanup.admin.filters import dated
+from cleanup.admin.pending_decisions import MOST_CHOSEN, chosen
 from cleanup.admin.selection import Line, Question, SelectableAdmin, ask
 from cleanup.models import Hold
 from cleanup.permissions import CLEANING
 from cleanup.services import folders, holds
 from cleanup.text_safety import safe
-
-#: Applications that are put on hold together; a page of a list shows fewer.
-MOST_PUT = 100
 
 
 @admin.register(Hold)
@@ -67,7 +65,7 @@ class HoldAdmin(SelectableAdmin):
     def hold_view(self, request: HttpRequest) -> HttpResponse:
         """Put applications on hold; ask first, unless the page that this was sent from has."""
         sent = request.POST if request.method == "POST" else request.GET
-        keys = list(dict.fromkeys(sent.getlist("application")))
+        keys = list(dict.fromkeys(chosen(sent)))
         if refusal := self._refusal(request, sent, keys):
             messages.warning(request, refusal)
             return redirect(self.back_to(sent))
@@ -86,11 +84,11 @@ class HoldAdmin(SelectableAdmin):
         return redirect(self.back_to(sent))
 
     def _refusal(self, request: HttpRequest, sent: QueryDict, keys: Sequence[str]) -> str:
-        if len(keys) > MOST_PUT:
-            return wording.wrong_number(len(keys), most=MOST_PUT)
+        if len(keys) > MOST_CHOSEN:
+            return wording.wrong_number(len(keys), most=MOST_CHOSEN)
         if keys or request.method not in ("GET", "POST"):
             return ""
-        return wording.wrong_number(0, most=MOST_PUT) if "next" in sent else wording.not_done(signed_out=False)
+        return wording.wrong_number(0, most=MOST_CHOSEN) if "next" in sent else wording.not_done(signed_out=False)
 
     def _hold(self, key: str, *, reason: str, by: str) -> str:
         access.service().hold(key, reason=reason, created_by=by)

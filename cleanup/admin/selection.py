@@ -156,7 +156,7 @@ class SelectableAdmin(ReadOnlyAdmin):
         return Offer(
             address=self.url(f"{self.opts.model_name}_selected"),
             button=str(self.selection_button),
-            every=_all_of_them(number) if self.selection_of_all else "",
+            every=all_of_them(number) if self.selection_of_all else "",
             hidden=[("filters", filters), *sent.items()],
         )
 
@@ -231,9 +231,10 @@ class SelectableAdmin(ReadOnlyAdmin):
             raise Http404 from None
 
 
-def _all_of_them(number: int) -> str:
-    if number > MOST:
-        return _("The newest %s in the list") % wording.number_text(MOST)
+def all_of_them(number: int, *, most: int = MOST) -> str:
+    """Name all entries of a list of so many, of which at most so many can be chosen together."""
+    if number > most:
+        return _("The newest %s in the list") % wording.number_text(most)
     return ngettext("The one in the list", "All %(number)s in the list", number) % {
         "number": wording.number_text(number)
     }

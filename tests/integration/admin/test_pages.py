@@ -215,13 +215,40 @@ class TestCleanupPage:
         ConsistencyCheck.objects.create(ended_at=timezone.now(), duplicate_applications=0)
         assert "All is well: no application has duplicates." in text(boss.get(address("overview")))
 
+    def test_says_that_all_is_well_but_for_what_is_on_hold(self, boss, using, cluster):
+        AutomatedCleanupService(using=using).start_automated_service()
+        Hold.objects.create(application_key="1")
+        ConsistencyCheck.objects.create(ended_at=timezone.now(), duplicate_applications=1, waiting_applications=1)
+        response = boss.get(address("overview"))
+        assert "All is well but for 1 application with duplicates, which is on hold." in text(response)
+        link = f'<a href="{address("decisions")}?held=1#cleanup-held">See what is on hold</a>'
+        assert link in response.content.decode()
+
     def test_says_what_is_not_well(self, boss):
         ConsistencyCheck.objects.create(ended_at=timezone.now(), duplicate_applications=3, waiting_applications=2)
         Alert.objects.create(fingerprint="x", code="x", message="Much is wrong.")
         page = text(boss.get(address("overview")))
-        assert "3 applications have duplicates and 1 alert is open." in page
+        known = "3 applications have duplicates (2 of them on hold, refused or too large) and 1 alert is open."
+        assert known in page
         assert "2 of them were then on hold, refused or too large." in page
         assert "Much is wrong." in page
+
+    def test_names_the_application_of_a_run_that_had_one(self, boss, using, cleaned):
+        page = boss.get(address("overview"))
+        assert "Cleanup: Loan , Ann, in the admin" in text(page)
+        preview = address("preview", cleaned.results.get().application_key)
+        assert f'<a href="{preview}"><bdi>Loan' in page.content.decode()
+        application_with_duplicates(using)
+        application_with_duplicates(using)
+        DatabaseCleanupService(using=using).cleanup_all_duplicate_folders(started_by="Bob", started_how="admin")
+        assert "Cleanup, Bob, in the admin" in text(boss.get(address("overview")))
+
+    @pytest.mark.parametrize(("named", "told"), [(["1"], True), (None, False)])
+    def test_says_that_a_cleanup_stopped_until_another_has_looked_everywhere(self, boss, named, told):
+        last_night = timezone.now() - timedelta(hours=9)
+        Run.objects.create(kind="cleanup", status="stopped", options={"applications": None}, created_at=last_night)
+        Run.objects.create(kind="cleanup", status="completed", options={"applications": named})
+        assert ("The last cleanup stopped before it finished." in text(boss.get(address("overview")))) is told
 
     def test_draws_a_day_as_a_point(self, boss):
         for days in (0, 1, 2):
@@ -921,6 +948,39 @@ class TestNeedsYourDecision:
         self.many(using, held=120, refused=110, queued=30)
         overview, page = text(boss.get(address("overview"))), text(boss.get(address("decisions")))
         assert ("140 open · 120 on hold" in overview, "Open (140)" in page, "On hold (120)" in page) == (True,) * 3
+
+    def test_puts_all_that_are_open_on_hold_together(self, boss, using):
+        keys = [application_with_duplicates(using) for _ in range(22)]
+        run = Run.objects.create(kind="cleanup", status="completed")
+        for key in keys:
+            Result.objects.create(run=run, application_key=key, status="failed", error_code="collision")
+        assert "All 22 in the list" in text(boss.get(address("decisions")))
+        asked = boss.get(address("hold", next="open", every=1)).content.decode()
+        sent = re.findall(r'name="application" value="([^"]*)"', asked)
+        boss.post(address("hold"), {"application": sent, "next": "open", "reason": "audit"})
+        assert set(Hold.objects.values_list("application_key", flat=True)) == set(keys)
+
+    def test_cleans_up_several_that_are_open_when_confirmed(self, boss, using, cluster):
+        keys = [application_with_duplicates(using) for _ in range(2)]
+        run = Run.objects.create(kind="cleanup", status="completed")
+        for key in keys:
+            Result.objects.create(run=run, application_key=key, status="failed", error_code="P0001")
+        page = boss.get(address("decisions")).content.decode()
+        assert f'<button formaction="{address("clean_up")}">Clean up selected …</button>' in page
+        for chosen in ({"application": keys}, {"every": 1}):
+            assert "2 applications will be cleaned up." in text(boss.get(address("clean_up", next="open", **chosen)))
+
+    def test_stays_where_it_is_if_nothing_was_selected(self, boss, using):
+        response = boss.get(address("clean_up", next="open", page=2), follow=True)
+        assert response.redirect_chain == [(address("decisions", page=2), 302)]
+
+    def test_sends_to_it_what_the_database_does_not_allow(self, boss, using):
+        run = Run.objects.create(kind="cleanup", status="completed")
+        Result.objects.create(run=run, application_key="A", status="failed", error_code="P0001")
+        Result.objects.create(run=run, application_key="B", status="failed", error_code="55P03")
+        page = text(boss.get(address("decisions")))
+        assert "The database does not allow this change, so it was left untouched. Details A Ask IT:" in page
+        assert "It could not be done. Details B Try again;" in page
 
     def test_lists_an_application_once(self, boss, using):
         run = Run.objects.create(kind="cleanup", status="completed")
