@@ -105,8 +105,14 @@ def reading(*, using: str) -> AbstractContextManager[None]:
 def affected_applications(*, using: str, per_range: int = APPLICATIONS_PER_RANGE) -> Iterator[AffectedApplication]:
     """Yield the affected applications in key order."""
     sql = _folder_sql(using)
-    for scope in _application_ranges(sql, per_range):
-        yield from _affected(sql, scope)
+    scopes = _application_ranges(sql, per_range)
+    while True:
+        with sql.reading():  # where a range ends, and what is in it
+            scope = next(scopes)
+            found = _affected(sql, scope)
+        yield from found
+        if scope.until is None:
+            return
 
 
 def affected_worklist(*, using: str, per_range: int = APPLICATIONS_PER_RANGE) -> tuple[Iterator[str], int]:

@@ -41,6 +41,8 @@ class Session(ABC):
     """Only one transaction writes at a time, and one that only reads might keep it from writing."""
     storage_classes: ClassVar[bool]
     """A column holds values of any type, each of which is compared as it is."""
+    digests_everything: ClassVar[bool]
+    """The digest of some tables in the catalogue is that of the whole catalogue."""
     alters_columns: ClassVar[bool]
     """A column's type and constraints can be changed in place."""
     builds_concurrently: ClassVar[bool]

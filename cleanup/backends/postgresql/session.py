@@ -43,6 +43,7 @@ class Session(session.Session):
     vendor = "postgresql"
     one_writer = False
     storage_classes = False
+    digests_everything = False
     alters_columns = True
     builds_concurrently = True
     bypasses_triggers = True

@@ -33,6 +33,7 @@ class Session(session.Session):
     vendor = "sqlite"
     one_writer = True
     storage_classes = True
+    digests_everything = True
     alters_columns = False
     builds_concurrently = False
     bypasses_triggers = False

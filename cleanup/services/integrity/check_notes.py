@@ -37,14 +37,16 @@ class Notes:
     def add(self, applications: Iterable[AffectedApplication], left_alone: set[str]) -> None:
         """Note some applications; those that a cleanup would leave alone are not part of the sample."""
         for one in applications:
-            heapq.heappush(self.worst, (one.duplicates, one.application_id, one.roots))
-            if len(self.worst) > WORST:
-                heapq.heappop(self.worst)
+            noted = (one.duplicates, one.application_id, one.roots)
+            if len(self.worst) < WORST:
+                heapq.heappush(self.worst, noted)
+            elif noted > self.worst[0]:
+                heapq.heapreplace(self.worst, noted)
             if one.application_id not in left_alone:
                 self._seen += 1
                 if len(self.sample) < SAMPLE:
                     self.sample.append(one.application_id)
-                elif (place := self._chance.randrange(self._seen)) < SAMPLE:
+                elif (place := int(self._chance.random() * self._seen)) < SAMPLE:
                     self.sample[place] = one.application_id
 
     def as_json(self, *, using: str) -> dict[str, Any]:

@@ -26,13 +26,13 @@ LATEST_RUNS = 5
 
 def status(*, using: str) -> StatusReport:
     """Return the status."""
-    with together(using=using):
-        return _status(using)
-
-
-def _status(using: str) -> StatusReport:
     service = _service(using)
     copied = origin.compared(service["database_identity"], using=using)
+    with together(using=using):
+        return _report(service, copied, using=using)
+
+
+def _report(service: dict[str, Any], copied: origin.Copied | None, *, using: str) -> StatusReport:
     acts = bool(service["started"]) and copied is None
     schedules = list(Schedule.objects.using(using).annotate(now=Now()))
     known = freshness.latest(using=using, every=freshness.period(schedules, started=bool(service["started"])))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.utils import timezone
 
+from cleanup import queries
 from cleanup.folder_tables import folder_tables
 from cleanup.models import Verification
 from cleanup.references import faults_of_shape
@@ -56,8 +57,10 @@ def perform_verification(
 def check(*, using: str, at_most: int | None = None, notes: "Notes | None" = None) -> CheckReport:
     """Check, and list ``at_most`` so many applications; take notes if asked."""
     now = timezone.now()
-    latest = verification.latest_verification(using=using)
-    if latest is None or _is_outdated(latest, using=using, now=now):
+    with queries.reading(using=using):
+        latest = verification.latest_verification(using=using)
+        outdated = latest is None or _is_outdated(latest, using=using, now=now)
+    if latest is None or outdated:
         latest = verify(using=using)
     return consistency_check.examine(using=using, now=now, verification=latest, at_most=at_most, notes=notes)
 

@@ -13,7 +13,7 @@ from cleanup.services.integrity.check_notes import Notes
 from cleanup.services.integrity.outlook import NOTED
 from cleanup.services.operations.checks import check, verify
 from cleanup.services.results import CheckReport
-from cleanup.services.runs.late_arrivals import LateArrivals
+from cleanup.services.runs import late_arrivals
 from cleanup.services.runs.lifecycle import Actor
 
 
@@ -37,8 +37,10 @@ def perform(stored: ConsistencyCheck, *, using: str) -> CheckReport:
     after_a_run = stored.started_how == rechecks.AFTER_A_RUN
     if after_a_run and freshness.verification_is_outdated(using=using):
         verify(using=using)
-    if not after_a_run and not freeze.is_frozen(using=using):
-        arrived = sum(LateArrivals(using=using, references=schema_changes.read(using=using)).sweep().values())
+    if not after_a_run and not freeze.is_frozen(using=using) and late_arrivals.are_possible(using=using):
+        arrived = sum(
+            late_arrivals.LateArrivals(using=using, references=schema_changes.read(using=using)).sweep().values()
+        )
     at_most = None
     if stored.started_how == "schedule":
         at_most = Schedule.objects.using(using).get(pk=Schedule.Name.CONSISTENCY_CHECK).max_applications

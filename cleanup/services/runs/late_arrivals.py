@@ -49,6 +49,12 @@ class Removed(NamedTuple):
     application: str
 
 
+def are_possible(*, using: str) -> bool:
+    """Return whether there is a merge that rows can be late for; what refers to folders need not be known for that."""
+    points = RollbackPoint.objects.using(using)
+    return points.filter(status=RollbackPoint.Status.LIVE, kind=RollbackPoint.Kind.CLEANUP).exists()
+
+
 class LateArrivals:
     """Finds rows that point at removed folders, and re-points them."""
 

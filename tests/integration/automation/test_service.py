@@ -210,6 +210,12 @@ class TestTheService:
         asked = [query for query in queries if not query["sql"].startswith(("BEGIN", "COMMIT"))]
         assert len(asked) <= 8
 
+    @pytest.mark.only("postgresql")
+    def test_tells_its_status_in_three_transactions(self, database, automated):
+        with CaptureQueriesContext(connections[database]) as queries:
+            automated.get_service_status()
+        assert len([query for query in queries if query["sql"].startswith("BEGIN")]) <= 3
+
     def test_tells_what_was_handed_over_until_it_is_done(self, database, service, automated, queue):
         check, verification = service.start_check(started_by="ann"), service.start_verification()
         waiting = automated.get_service_status()["handed_over"]
