@@ -300,7 +300,7 @@ class _Keys:
 
     def _is_made_of_keys(self, value: str, own: str) -> bool:
         if self.kind != "integer":
-            return _bare(value).strip(_SEPARATORS).endswith(_bare(own)) or not value[-1:].isalnum()
+            return _bare(value).endswith(_bare(own)) or not value[-1].isalnum()
         if re.search(r"[^\W\d_]", value):
             return False
         tokens = _numbers(value)
@@ -313,12 +313,11 @@ class _Keys:
             return False
         if self.kind == "uuid":
             return self.hits * 100 >= self.seen
-        if self.hits * 10 < self.seen * 9 or len(self.values) < 2:
+        if len(self.values) == 1:
             return self.hits == self.seen == self.plain
-        return len(self.hit) > 2 or self.plain == self.hits
+        return self.hits * 10 >= self.seen * 9 and (len(self.hit) > 2 or self.plain == self.hits)
 
 
-_SEPARATORS = " /\\.,;:|>-_#"
 _UUID = re.compile(r"[0-9a-f]{8}[-_]?(?:[0-9a-f]{4}[-_]?){3}[0-9a-f]{12}")
 _DIGITS = re.compile(r"\d{1,19}")
 
@@ -333,13 +332,7 @@ def _numbers(value: str) -> list[str]:
 
 
 def _stands_in(key: str, value: str) -> bool:
-    place = value.find(key)
-    while place >= 0:
-        before, after = value[place - 1 : place], value[place + len(key) : place + len(key) + 1]
-        if not before.isalnum() and not after.isalnum():
-            return True
-        place = value.find(key, place + 1)
-    return False
+    return key in value and bool(re.search(rf"(?<![^\W_]){re.escape(key)}(?![^\W_])", value))
 
 
 def _bare(value: str) -> str:

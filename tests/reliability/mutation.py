@@ -63,6 +63,7 @@ SUBJECTS = {
     "numbering": Subject(
         module="cleanup.numbering", tests=("tests/integration/merging/test_collisions.py",), keyword="Numbering"
     ),
+    "path_columns": Subject(module="cleanup.references.path_columns", tests=("tests/unit/test_path_columns.py",)),
     "worklist": Subject(module="cleanup.backends.worklist", tests=("tests/integration/backends/test_worklist.py",)),
     "journal": Subject(
         module="cleanup.journal",

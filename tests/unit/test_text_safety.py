@@ -1,5 +1,6 @@
 import pytest
 
+from cleanup.admin.pending_decisions import cell
 from cleanup.text_safety import fault_of_name, is_storable
 
 
@@ -22,3 +23,13 @@ class TestIsStorable:
     @pytest.mark.parametrize(("text", "storable"), [("a", True), ("", True), ("\x00", False), ("\ud800", False)])
     def test_tells(self, text, storable):
         assert is_storable(text) is storable
+
+
+class TestCells:
+    @pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@a", "\t=1", "\r=1", "|a", "%a"])
+    def test_are_no_formulas(self, text):
+        assert cell(text) == f"'{text}"
+
+    @pytest.mark.parametrize("text", ["", "a=1", "2026-01-02", "'=1"])
+    def test_of_other_texts_are_as_they_are(self, text):
+        assert cell(text) == text

@@ -1010,14 +1010,21 @@ class TestTriggersThatFire:
         assert "letter.txt" in " ".join(cell or "" for cell in before)
         assert File.objects.using(scratch_database).values_list("filename", flat=True).get() == "letter.txt!"
 
-    def test_that_make_new_twins_undo_the_merge(self, scratch_database, settings):
+    @pytest.mark.parametrize(
+        "change",
+        [
+            "UPDATE :folders SET :folders.name = 'same' WHERE :folders.parent IS NOT NULL;",
+            "UPDATE :folders SET :folders.parent = :folders.key WHERE :folders.name = 'C';",
+        ],
+        ids=["make new twins", "put a folder out of reach"],
+    )
+    def test_that_spoil_the_tree_undo_the_merge(self, scratch_database, settings, change):
         settings.CLEANUP_TRIGGERS = "fire"
-        rename = "UPDATE :folders SET :folders.name = 'same' WHERE :folders.parent IS NOT NULL;"
         postgresql = (
-            f"CREATE FUNCTION rename() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {rename} RETURN NULL; END $$",
-            "CREATE TRIGGER rename AFTER UPDATE ON :files FOR EACH ROW EXECUTE FUNCTION rename()",
+            f"CREATE FUNCTION spoil() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {change} RETURN NULL; END $$",
+            "CREATE TRIGGER spoil AFTER UPDATE ON :files FOR EACH ROW EXECUTE FUNCTION spoil()",
         )
-        sqlite = (f"CREATE TRIGGER rename AFTER UPDATE OF :files.folder ON :files BEGIN {rename} END",)
+        sqlite = (f"CREATE TRIGGER spoil AFTER UPDATE OF :files.folder ON :files BEGIN {change} END",)
         for statement in postgresql if connections[scratch_database].vendor == "postgresql" else sqlite:
             execute(scratch_database, statement)
         made = tree(scratch_database, "A/{B, C}, A(letter.txt)")

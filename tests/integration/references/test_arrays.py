@@ -9,6 +9,7 @@ from cleanup.models import RollbackPoint
 from cleanup.references import discover
 from cleanup.services import DatabaseCleanupService
 from cleanup.services.integrity import verification
+from cleanup.services.merging.apply import Merger
 from cleanup.services.runs.late_arrivals import LateArrivals
 from tests.support.model_roles import Folder
 from tests.support.trees import dump, execute, fetch, key_type, raw, spellings, tree
@@ -67,6 +68,15 @@ class TestArrays:
         result = service.rollback_cleanup(point)
         assert dump(scratch_database) == before
         assert (result.exact, result.references_restored) == (True, 1 + 2)
+
+    def test_are_proved_to_name_no_removed_folder(self, scratch_database, kind, made, service, monkeypatch):
+        """Were they forgotten, the proof would undo the merge."""
+        self.add(scratch_database, kind, 1, [made["again"]])
+        monkeypatch.setattr(Merger, "_move_elements", lambda *_: [])
+        before = dump(scratch_database)
+        with pytest.raises(exceptions.ProofFailed, match="prefs"):
+            service.consolidate_duplicate_folders(made.application)
+        assert dump(scratch_database) == before
 
     def test_of_two_applications_are_undone_apart(self, scratch_database, kind, made, service):
         other = tree(scratch_database, "top:Case, second:Case")

@@ -169,6 +169,23 @@ CONFLICTS = {
 }
 
 
+#: Table, event and column of a trigger that has a row name the folder that stayed.
+MEDDLING = {
+    "removed": (":folders", "INSERT", ":folders.parent"),
+    "moved": (":files", "UPDATE", ":files.folder"),
+}
+MEDDLE_ON_POSTGRESQL = (
+    "CREATE FUNCTION meddle() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.{column} = '{key}'; RETURN NEW; END $$",
+    "CREATE TRIGGER meddle BEFORE {event} ON {table} FOR EACH ROW EXECUTE FUNCTION meddle()",
+)
+MEDDLE_ON_SQLITE = (
+    (
+        "CREATE TRIGGER meddle AFTER {event} ON {table} BEGIN"
+        " UPDATE {table} SET {column} = '{key}' WHERE rowid = NEW.rowid; END"
+    ),
+)
+
+
 class TestConflict:
     @pytest.mark.parametrize("code", CONFLICTS)
     def test_stops_by_its_name_and_changes_nothing(self, scratch_database, code):
@@ -218,6 +235,18 @@ class TestConflict:
         execute(scratch_database, f"ALTER TABLE folders ADD COLUMN {generated}")
         run(scratch_database, script)
         assert of_host(scratch_database) == was
+
+    @pytest.mark.parametrize(("table", "event", "column"), MEDDLING.values(), ids=MEDDLING)
+    def test_stops_a_script_whose_rows_a_trigger_changes(self, scratch_database, table, event, column):
+        made = tree(scratch_database, "stays:A, A(1)")
+        key = raw(scratch_database, made["stays"])
+        script = export(scratch_database, clean(scratch_database, made))
+        for statement in MEDDLE_ON_POSTGRESQL if is_postgresql(scratch_database) else MEDDLE_ON_SQLITE:
+            execute(scratch_database, statement.format(table=table, event=event, column=column, key=key))
+        before = dump(scratch_database, own=True)
+        with pytest.raises(ScriptFailedError, match=f"{named(table)} is not as it was"):
+            run(scratch_database, script)
+        assert dump(scratch_database, own=True) == before
 
     def test_names_the_later_cleanup_that_must_be_undone_first(self, database):
         made = tree(database, "A, A")
