@@ -4,6 +4,7 @@ import pytest
 from django.contrib.auth.models import Group
 from django.db import connections
 
+from cleanup.models import AutomationState
 from tests.support import databases
 
 
@@ -66,6 +67,27 @@ class TestSharedDatabase:
         execute(database, "DROP TABLE stray")
         with pytest.raises(AssertionError, match="stray"):
             databases.assert_schema_unchanged(database)
+
+    def test_returns_to_what_migrations_made(self, database):
+        before = databases.rows(database)
+        Group.objects.using(database).create(name="a")
+        AutomationState.objects.using(database).all().delete()
+        databases.return_to_start(database)
+        assert databases.rows(database) == before != {}
+
+    def test_returns_to_rows_that_were_changed(self, database):
+        before = databases.rows(database)
+        assert AutomationState.objects.using(database).update(started=True) == 1
+        databases.return_to_start(database)
+        assert databases.rows(database) == before
+
+    def test_notices_ddl_where_it_returns(self, database):
+        execute(database, "CREATE TABLE stray (id integer)")
+        with pytest.raises(AssertionError, match=r"new .*stray"):
+            databases.return_to_start(database)
+        execute(database, "DROP TABLE stray")
+        with pytest.raises(AssertionError, match=r"gone .*stray"):
+            databases.return_to_start(database)
 
 
 class TestScratchDatabase:

@@ -18,7 +18,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import psycopg
-from django.db import connections, transaction
+from django.db import DatabaseError, connections, transaction
 from psycopg.pq import TransactionStatus
 
 from tests import pgserver
@@ -46,15 +46,33 @@ SCHEMA = {
     """,
 }
 
+#: What differs after any DDL, and may differ without: all of the schema that is looked at after most tests.
+VERSION = {
+    "sqlite": "SELECT schema_version FROM pragma_schema_version",
+    "postgresql": """
+        SELECT concat_ws(' ', count(*), sum(oid::bigint), sum(xmin::text::bigint))
+          FROM (SELECT oid, xmin FROM pg_class UNION ALL SELECT oid, xmin FROM pg_constraint
+                UNION ALL SELECT oid, xmin FROM pg_trigger UNION ALL SELECT oid, xmin FROM pg_namespace) AS rows
+         WHERE oid >= 16384  -- the first that is not PostgreSQL's own
+    """,
+}
+
 Rows = dict[str, list[tuple]]
 
 _schemas: dict[str, frozenset[str]] = {}
 _initial_rows: dict[str, Rows] = {}
+#: By the alias: the schema's version, the tables it has then, and the one statement that reads the version and which of
+#: them hold rows.
+_versions: dict[str, object] = {}
+_tables: dict[str, list[str]] = {}
+_looks: dict[str, str] = {}
 _numbers = itertools.count(1)
 #: By the alias, the shared database's name, and its copy without visitors.
 _templates: dict[str, tuple[str, str]] = {}
 #: By the process, whose forks have sessions of their own, and the database's name.
 _kept_sessions: dict[tuple[int, str], psycopg.Connection] = {}
+#: By the process, and the server's host and port.
+_maintenance_sessions: dict[tuple[int, str, str], psycopg.Connection] = {}
 
 
 def schema(using: str) -> frozenset[str]:
@@ -67,9 +85,21 @@ def schema(using: str) -> frozenset[str]:
 
 
 def remember(using: str) -> None:
-    """Note how the freshly migrated database looks, for `wipe` to return to."""
+    """Note how the freshly migrated database looks, for `wipe` and `return_to_start` to return to."""
     _schemas[using] = schema(using)
     _initial_rows[using] = rows(using)
+    _note_version(using)
+
+
+def _note_version(using: str) -> None:
+    connection = connections[using]
+    _tables[using] = sorted(set(connection.introspection.table_names()) - STANDING)
+    quoted = connection.ops.quote_name
+    columns = [f"({VERSION[connection.vendor]})", *(f"EXISTS (SELECT 1 FROM {quoted(t)})" for t in _tables[using])]
+    _looks[using] = f"SELECT {', '.join(columns)}"
+    with connection.cursor() as cursor:
+        cursor.execute(_looks[using])
+        _versions[using] = cursor.fetchone()[0]
 
 
 @contextlib.contextmanager
@@ -80,6 +110,8 @@ def template_of(using: str) -> Iterator[None]:
     template = _copy(using)
     _templates[using] = name, template
     if connection.vendor == "postgresql":
+        # A first visit leaves a file that each copy takes along, and from which a new session knows the catalogue.
+        psycopg.connect(**{**connection.get_connection_params(), "dbname": template}).close()
         connection.get_new_connection = _or_kept(connection.get_new_connection)
     try:
         yield
@@ -87,19 +119,21 @@ def template_of(using: str) -> Iterator[None]:
         del _templates[using]
         _end_session(name)
         _drop(using, template)
+        _end_maintenance(using)
 
 
 def rows(using: str) -> Rows:
     """Return all rows, by table, for `wipe` to put back."""
-    quoted = connections[using].ops.quote_name
-    found = {}
-    with connections[using].cursor() as cursor:
-        for table in filled_tables(using):
-            # As text on PostgreSQL: a whole row goes out and in again exactly, whatever its types.
-            what = "t::text" if connections[using].vendor == "postgresql" else "*"
-            cursor.execute(f"SELECT {what} FROM {quoted(table)} t")
-            found[table] = cursor.fetchall()
-    return found
+    return {table: _rows_of(using, table) for table in filled_tables(using)}
+
+
+def _rows_of(using: str, table: str) -> list[tuple]:
+    connection = connections[using]
+    # As text on PostgreSQL: a whole row goes out and in again exactly, whatever its types.
+    what = "t::text" if connection.vendor == "postgresql" else "*"
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT {what} FROM {connection.ops.quote_name(table)} t")
+        return cursor.fetchall()
 
 
 def filled_tables(using: str) -> list[str]:
@@ -119,12 +153,15 @@ def wipe(using: str, *, to: Rows | None = None) -> None:
 
     Usable within a test too, between the examples of a property.
     """
+    if tables := filled_tables(using):
+        _replace(using, tables=tables, by=_initial_rows.get(using, {}) if to is None else to)
+
+
+def _replace(using: str, *, tables: list[str], by: Rows) -> None:
+    """Empty the tables and put rows back."""
     connection = connections[using]
     postgresql = connection.vendor == "postgresql"
     quoted = connection.ops.quote_name
-    tables = filled_tables(using)
-    if not tables:
-        return
     with connection.constraint_checks_disabled(), transaction.atomic(using=using), connection.cursor() as cursor:
         if postgresql:
             # A connection that a test forgot in a transaction is an error, not a hang.
@@ -135,11 +172,37 @@ def wipe(using: str, *, to: Rows | None = None) -> None:
         else:
             for table in tables:
                 cursor.execute(f"DELETE FROM {quoted(table)}")
-        for table, known in (_initial_rows.get(using, {}) if to is None else to).items():
+        for table, known in by.items():
             for row in known:
                 values = ", ".join(["%s"] * len(row))
                 source = f"SELECT (%s::{quoted(table)}).*" if postgresql else f"VALUES ({values})"
                 cursor.execute(f"INSERT INTO {quoted(table)} {source}", row)
+
+
+def return_to_start(using: str) -> None:
+    """Bring the shared database back to where migrate left it, and fail the test that changed its schema.
+
+    One statement reads whether there was any DDL, and which tables hold rows. Only what differs is written.
+
+    Raises:
+        AssertionError: names what came and what went.
+
+    """
+    version, filled = None, []
+    # A table may have gone.
+    with contextlib.suppress(DatabaseError), connections[using].cursor() as cursor:
+        cursor.execute(_looks[using])
+        version, *holds = cursor.fetchone()
+        filled = list(itertools.compress(_tables[using], holds))
+    if version != _versions[using]:
+        wipe(using)
+        _note_version(using)
+        assert_schema_unchanged(using)
+        return
+    known = _initial_rows[using]
+    same = {table for table in filled if table in known and _rows_of(using, table) == known[table]}
+    if changed := sorted({*filled, *known} - same):
+        _replace(using, tables=changed, by={table: known[table] for table in changed if table in known})
 
 
 def assert_schema_unchanged(using: str) -> None:
@@ -194,8 +257,10 @@ def scratch_copy(using: str) -> Iterator[None]:
     from cleanup.services import origin  # the apps are not loaded yet where this module is
 
     shared, _ = _templates[using]
-    with migrated(using) if connections[using].settings_dict["NAME"] == shared else restored_copy(using):
-        if "cleanup_automationstate" in connections[using].introspection.table_names():
+    of_shared = connections[using].settings_dict["NAME"] == shared
+    with migrated(using) if of_shared else restored_copy(using):
+        tables = _tables[using] if of_shared else connections[using].introspection.table_names()
+        if "cleanup_automationstate" in tables:
             origin.adopt(using=using, by="")
         yield
 
@@ -261,6 +326,7 @@ def elsewhere(using: str, server: pgserver.Server | Failover) -> Iterator[None]:
         yield
     finally:
         connection.close()
+        _end_maintenance(using)
         parameters.update(usual)
 
 
@@ -287,10 +353,32 @@ def _create_postgresql_database(using: str, *, template: str) -> str:
     if template == connection.settings_dict["NAME"]:
         connection.close()  # a template must have no visitors
         _end_session(template)
-    with connection._nodb_cursor() as cursor:
-        cursor.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
-        cursor.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}" {quickly}')
+    session = _maintenance_session(using)
+    session.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+    session.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}" {quickly}')
     return name
+
+
+def _maintenance_session(using: str) -> psycopg.Connection:
+    """Return this process's session of the server's maintenance database, in which databases are made and dropped."""
+    key = _server_of(using)
+    session = _maintenance_sessions.get(key)
+    if session is None or session.closed:
+        session = psycopg.connect(
+            **{**connections[using].get_connection_params(), "dbname": "postgres"}, autocommit=True
+        )
+        _maintenance_sessions[key] = session
+    return session
+
+
+def _end_maintenance(using: str) -> None:
+    if (session := _maintenance_sessions.pop(_server_of(using), None)) is not None:
+        session.close()
+
+
+def _server_of(using: str) -> tuple[int, str, str]:
+    parameters = connections[using].settings_dict
+    return os.getpid(), parameters["HOST"], str(parameters["PORT"])
 
 
 def _forget_content_types() -> None:
@@ -325,5 +413,4 @@ def _drop(using: str, name: str) -> None:
         for suffix in ("", "-wal", "-shm", "-journal"):
             Path(f"{name}{suffix}").unlink(missing_ok=True)
     else:
-        with connection._nodb_cursor() as cursor:
-            cursor.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+        _maintenance_session(using).execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
