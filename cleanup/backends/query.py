@@ -9,7 +9,7 @@ but empty slots is left out.
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, lru_cache
 from hashlib import blake2b
 from itertools import count
 from textwrap import dedent
@@ -80,11 +80,15 @@ class _SlottedLine:
         for place in range(1, len(pieces), 2):
             slot = slots[pieces[place]]
             value = slot.text if isinstance(slot, Query) else str(slot)
-            if "\n" in value:  # text in quotes must not be indented
-                value = _LINE_ENDS.sub(lambda found: self.indent if found[0] == "\n" else found[0], value)
-            pieces[place] = value
+            pieces[place] = _indented(value, self.indent) if "\n" in value else value
         filled = "".join(pieces)
         return filled if filled.strip() else None
+
+
+@lru_cache(maxsize=512)  # most blocks come again, with other parameters
+def _indented(value: str, indent: str) -> str:
+    """Return a block with its lines indented; text in quotes must not be."""
+    return _LINE_ENDS.sub(lambda found: indent if found[0] == "\n" else found[0], value)
 
 
 @cache

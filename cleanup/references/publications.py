@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from cleanup import backends
 from cleanup.backends.catalogue import Published, Table
+from cleanup.backends.pinning import together
 from cleanup.backends.query import quoted
 from cleanup.references.description import ReferenceMap
 from cleanup.references.problem import Problem
@@ -14,7 +15,9 @@ from cleanup.references.problem import Problem
 
 def publication_problems(*, using: str, references: ReferenceMap) -> list[Problem]:
     """Return a problem for each table of the map whose publication forbids changes of its rows."""
-    return list(judge(backends.database(using=using).catalogue.published(), references))
+    with together(using=using):
+        published = backends.database(using=using).catalogue.published()
+    return list(judge(published, references))
 
 
 def judge(found: Iterable[Published], references: ReferenceMap) -> Iterator[Problem]:

@@ -18,6 +18,7 @@ from django.db import DatabaseError, OperationalError
 
 from cleanup import backends
 from cleanup.backends.catalogue import Table, TableName
+from cleanup.backends.pinning import pinning, together
 from cleanup.exceptions import PreflightFailed, SchemaChanged
 from cleanup.references.comparison import changes
 from cleanup.references.description import ReferenceMap
@@ -48,8 +49,9 @@ def read(*, using: str) -> ReferenceMap:
     backend = backends.database(using=using)
     while True:
         tables = _last_tables.get(using, frozenset())
-        digest = backend.catalogue_digest(tables)
-        references = discover(using=using)
+        with pinning(using=using), together(using=using):
+            digest = backend.catalogue_digest(tables)
+            references = discover(using=using)
         _last_tables[using] = frozenset(references.tables)
         if backend.digests_everything or tables == _last_tables[using]:
             return replace(references, catalogue_digest=digest)

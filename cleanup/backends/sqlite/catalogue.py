@@ -207,6 +207,9 @@ class Catalogue(catalogue.Catalogue):
 
     @cached_property
     def _spelled(self) -> dict[TableName, dict[str, str]]:
+        return self._once("spelled", self._read_spelled)
+
+    def _read_spelled(self) -> dict[TableName, dict[str, str]]:
         return {
             table: {_fold(column.name): column.name for column, _ in columns}
             for table, columns in self._columns.items()
