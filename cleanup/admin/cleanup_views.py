@@ -21,7 +21,7 @@ from django.utils.translation import ngettext
 from cleanup import conf, stored_texts
 from cleanup.admin import access, duplicates_list, obstacles, wording
 from cleanup.admin.access import Pages, page
-from cleanup.admin.pending_decisions import chosen
+from cleanup.admin.chosen_decisions import chosen
 from cleanup.admin.preview_views import PreviewPages
 from cleanup.exceptions import CleanupError, InvalidKey, StalePlan
 from cleanup.permissions import FEW, Permission, to_clean_up, to_plan

@@ -15,8 +15,8 @@ from django.utils.translation import gettext_lazy, gettext_noop, ngettext
 
 from cleanup import stored_texts
 from cleanup.admin import access, names, wording
+from cleanup.admin.chosen_decisions import MOST_CHOSEN, chosen
 from cleanup.admin.filters import dated
-from cleanup.admin.pending_decisions import MOST_CHOSEN, chosen
 from cleanup.admin.selection import Line, Question, SelectableAdmin, ask
 from cleanup.models import Hold
 from cleanup.permissions import CLEANING

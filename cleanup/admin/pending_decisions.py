@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any, cast
 
 from django.contrib.admin.utils import quote
 from django.core.paginator import Paginator
-from django.http import HttpRequest, HttpResponse, QueryDict
+from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern
 from django.utils.translation import gettext as _
 
 from cleanup import stored_texts
 from cleanup.admin import access, approvals, titles, wording
 from cleanup.admin.access import Pages, page
+from cleanup.admin.chosen_decisions import MOST_CHOSEN
 from cleanup.admin.selection import all_of_them
 from cleanup.models import Hold
 from cleanup.permissions import CLEANING, Permission
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
 
 #: What the table has of each decision.
 COLUMNS = ("label", "id", "what", "next_step", "state", "by", "since", "reason")
-#: Open decisions that are chosen together: so many applications are put on hold, or confirmed to be cleaned up.
-MOST_CHOSEN = 100
 #: Applications in a page of either list: on a telephone, each is a card.
 PER_PAGE = 20
 
@@ -144,13 +143,6 @@ class DecisionPages(Pages):
             "address": self.url("preview", quote(key)),
             "put_on_hold": self.url("hold", application=key, next="open"),
         }
-
-
-def chosen(sent: QueryDict) -> list[str]:
-    """Return the applications that were ticked, in any list; or all of the open decisions, if that was."""
-    if sent.get("next") == "open" and sent.get("every"):
-        return pending_decisions.first_open(using=access.database(), number=MOST_CHOSEN)
-    return sent.getlist("application")
 
 
 def cell(text: str) -> str:
