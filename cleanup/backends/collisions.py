@@ -53,11 +53,6 @@ class CheckedTable:
         """Every rule; ``CollidingRow.rule`` is the index."""
         return (*self.uniques, *self.exclusions, *self.checks)
 
-    @property
-    def changed(self) -> frozenset[str]:
-        """The columns that change, and those that are computed from them."""
-        return self.table.dependent(column for change in self.changes for column in change.columns)
-
 
 class CollidingRow(NamedTuple):
     """A row that meets others in a rule, or breaks it alone, or shares siblings with such rows."""
@@ -211,6 +206,8 @@ class RuleSql(Room, ABC):
             within=f"({_bare(check.predicate)})" if check.predicate else "1 = 1",
             expression=_bare(check.expression),
         )
+
+    # Fragments. Within them the columns of the table, or of its images, are known by their bare names.
 
     def _alias(self, judged: CheckedTable) -> str:
         """Return the table's own name: an expression may use it."""
@@ -374,10 +371,6 @@ class CollisionSql(RuleSql, ABC):
             layer = [column for column in left if not column.computed_from & names] or left
             yield layer
             left = [column for column in left if column not in layer]
-
-    # The rules.
-
-    # Fragments. Within them the columns of the table, or of its images, are known by their bare names.
 
     # What differs between databases.
 

@@ -163,7 +163,7 @@ def name_of(cell: Cell) -> str:
 
 
 def searched_name(cell: Cell, longest: int) -> str:
-    """Return the beginning of a folder's name, for searches; None if it is not text."""
+    """Return the beginning of a folder's name, for searches; empty if it is not text."""
     name = name_of(cell)
     return "" if name.startswith(NO_NAME) else name[:longest]
 

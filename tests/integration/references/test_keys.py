@@ -71,7 +71,7 @@ def make_parts(database: str, monkeypatch, kinds: tuple[str, str, str], *, namel
 
         class Box(models.Model):
             number = FIELDS[folder]()
-            title = models.CharField(max_length=100, null=nameless)
+            title = models.CharField(max_length=300, null=nameless)
             above = models.ForeignKey("self", models.CASCADE, null=True)
             owner = models.ForeignKey(Owner, models.CASCADE)
             made = models.DateTimeField(null=True)
@@ -238,24 +238,24 @@ def test_texts_that_spell_uuids_in_another_way_than_the_text_keys_are_refused(
     assert fetch(scratch_database, "SELECT place FROM log ORDER BY id") == [(number,), (number,), ("nothing",)]
 
 
-def test_folders_without_a_name_are_merged_among_themselves(scratch_database, monkeypatch):
+def test_folders_without_a_name_and_with_long_names_are_merged(scratch_database, monkeypatch):
     make_parts(scratch_database, monkeypatch, ("integer", "integer", "integer"), nameless=True)
     tables = folder_tables.folder_tables()
     owner = tables.application._base_manager.using(scratch_database).create(number=1)
     boxes = tables.folder._base_manager.using(scratch_database)
     boxes.create(number=1, title="A", owner=owner)
-    for number, title in enumerate((None, None, "", "C"), start=2):
+    for number, title in enumerate((None, None, "", "C", "L" * 300, "L" * 300), start=2):
         boxes.create(number=number, title=title, owner=owner, above_id=1)
     before = dump(scratch_database)
     service = DatabaseCleanupService(using=scratch_database)
 
-    assert preview(using=scratch_database, application_id=1).folders_removed == 1
+    assert preview(using=scratch_database, application_id=1).folders_removed == 2
     report = service.cleanup_all_duplicate_folders()
 
-    assert (report.successful_cleanups, report.total_folders_removed) == (1, 1)
+    assert (report.successful_cleanups, report.total_folders_removed) == (1, 2)
     assert service.verify_cleanup_integrity()["verification_passed"]
     removed = RemovedFolder.objects.using(scratch_database).values_list("folder_key", "survivor_key", "name")
-    assert list(removed) == [("3", "2", "")]
+    assert set(removed) == {("3", "2", ""), ("7", "6", "L" * 255)}
     assert service.rollback_cleanup(report.run_id).exact
     assert dump(scratch_database) == before
 
