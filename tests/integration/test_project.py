@@ -39,6 +39,10 @@ class TestManage:
         done = run_python("manage.py", "migrate", "--plan", "--traceback", DATABASE_URL="sqlite:////nowhere/x.db")
         assert "Traceback" in done.stderr
 
+    def test_collects_garbage_once_a_command_begins(self):
+        done = run_python("manage.py", "shell", "-v0", "-c", "import gc; print(gc.isenabled())")
+        assert done.stdout == "True\n"
+
     def test_names_the_extra_that_is_missing(self, tmp_path):
         lacking = "import sys\nsys.modules.update(csp=None, whitenoise=None)\n"
         (tmp_path / "sitecustomize.py").write_text(lacking, encoding="utf-8")

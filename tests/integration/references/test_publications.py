@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from django.db import connections
+from django.db import connections, transaction
 
 from cleanup.references import discover, publication_problems
 from cleanup.services import DatabaseCleanupService
@@ -42,6 +42,13 @@ def tags(scratch_database) -> str:
 
 
 @pytest.mark.mapped_models("names their tables")
+class TestNone:
+    def test_takes_one_short_statement(self, database, django_assert_num_queries):
+        references = discover(using=database)
+        with transaction.atomic(using=database), django_assert_num_queries(1, using=database):
+            assert publication_problems(using=database, references=references) == []
+
+
 class TestPublications:
     def assert_works_after(self, database: str, message: str) -> None:
         loan = tree(database, MESS)

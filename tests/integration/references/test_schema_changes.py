@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import psycopg
 import pytest
 from django.db import connections, transaction
+from django.test.utils import CaptureQueriesContext
 
 from cleanup import backends, exceptions
 from cleanup.models import QueuedApplication, Result, RollbackPoint, Run
@@ -575,6 +576,20 @@ class TestDigest:
             if digest == references.catalogue_digest:
                 unseen.append(statement)
         assert unseen == []
+
+    @pytest.mark.only("postgresql")
+    def test_is_read_in_one_transaction_with_the_tables(self, database):
+        schema_changes.read(using=database)  # twice, the first time
+        with CaptureQueriesContext(connections[database]) as captured:
+            schema_changes.read(using=database)
+        assert [query["sql"] for query in captured if query["sql"].startswith("BEGIN")] == ["BEGIN"]
+
+    @pytest.mark.only("sqlite")
+    def test_is_of_all_tables_so_that_they_are_read_once(self, database, monkeypatch):
+        monkeypatch.setattr(schema_changes, "_last_tables", {})
+        with CaptureQueriesContext(connections[database]) as captured:
+            schema_changes.read(using=database)
+        assert sum("foreign_keys" in query["sql"] for query in captured) == 1
 
     @pytest.mark.only("postgresql")
     def test_is_the_same_after_work(self, scratch_database):
