@@ -122,6 +122,11 @@ def template_of(using: str) -> Iterator[None]:
         _end_maintenance(using)
 
 
+def has_template(using: str) -> bool:
+    """Return whether the database was migrated for the tests that were selected."""
+    return using in _templates
+
+
 def rows(using: str) -> Rows:
     """Return all rows, by table, for `wipe` to put back."""
     return {table: _rows_of(using, table) for table in filled_tables(using)}
