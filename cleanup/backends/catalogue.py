@@ -239,6 +239,8 @@ class PlacedColumn:
     """Its values, or the elements of its arrays, are made of others: a row type, or a range type of the host's own."""
     rowid: bool = True
     """On SQLite: the table has one."""
+    shadow: bool = False
+    """On SQLite: a virtual table, such as an index of texts, keeps its rows in it."""
 
 
 @dataclass(frozen=True, slots=True)

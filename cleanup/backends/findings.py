@@ -13,11 +13,16 @@ from collections.abc import Callable, Sequence
 
 from cleanup.backends.catalogue import Column
 from cleanup.backends.finding_kinds import ERRORS
-from cleanup.backends.folders import FolderSql
+from cleanup.backends.folders import FolderSql, Looseness
 from cleanup.backends.forest import Scope
 from cleanup.backends.lists import element_of, elements_of_json
 from cleanup.backends.query import Query, block, joined, quote
 from cleanup.backends.references import ListReference, Reference, References
+from cleanup.backends.session import Session
+from cleanup.folder_tables import FolderTables
+
+#: The folder that a file lies in, null for none, if programs mark that in another way.
+_FOLDER = quote("cleanup_folder")
 
 #: Rows that are orphans twice are counted once by this; it is not a finding.
 ORPHAN_TWICE = "orphan_twice"
@@ -25,6 +30,15 @@ ORPHAN_TWICE = "orphan_twice"
 
 class FindingSql(FolderSql):
     """The queries of verification."""
+
+    def __init__(self, session: Session, tables: FolderTables, *, loose_files: Looseness = "") -> None:
+        super().__init__(session, tables, loose_files=loose_files)
+        self.held_file_folder = self.file_folder
+        """What a file's column holds; ``file_folder`` is null in files that lie in no folder."""
+        if self.files and self.root_mark:  # see Note [Marked roots]
+            mark = f"'{tables.root_parent}'" if loose_files else self.root_mark
+            self.files = f"(SELECT *, NULLIF({self.file_folder}, {mark}) AS {_FOLDER} FROM {self.files} AS filed)"
+            self.file_folder = _FOLDER
 
     def fold(self, expression: str, *, unicode: bool, collation: str) -> Query:
         """Make similar names equal; names that are not similar may become equal, too."""
@@ -252,6 +266,8 @@ class FindingSql(FolderSql):
     def names_no_folder(self, reference: Reference, references: References) -> str:
         """Test whether row ``x`` of the reference's table names a folder that does not exist."""
         conditions = [f"x.{quote(column)} IS NOT NULL" for column in reference.columns]
+        if none := self.names_none(reference, references):
+            conditions.append(f"NOT ({none})")
         if reference.condition is not None:
             conditions.append(reference.condition.literal("x", vendor=self.session.connection.vendor))
         conditions.append(f"NOT {self._exists(reference, references)}")
@@ -264,6 +280,20 @@ class FindingSql(FolderSql):
             and set(narrower.columns) < set(reference.columns)
         ]
         return " AND ".join(conditions)
+
+    def names_none(self, reference: Reference, references: References) -> str:
+        """Test whether row ``x`` holds what marks root folders, and so names none; empty if nothing does."""
+        key = self.tables.folder_key.column
+        if not self.root_mark or reference.enforced or key not in reference.folder_columns:
+            return ""
+        column = reference.columns[reference.folder_columns.index(key)]
+        return self.same_key(
+            f"x.{quote(column)}",
+            self.root_mark,
+            own=references.tables[reference.table].column(column),
+            of_key=references.folders.column(key),
+            spelled=reference.spelled,
+        )
 
     def names_removed_folder(self, reference: Reference) -> str:
         """Test whether row ``x`` names a folder that a live rollback point removed."""

@@ -112,7 +112,7 @@ def _lying_in(sql: FindingSql, scope: Scope) -> Query:
     """Test whether a file that tells no application lies in a folder of the scope; as a whole, in any or none."""
     if scope.whole:
         return Query("1 = 1")
-    return sql.lies_in(sql.folder_of_file(f"f.{sql.file_folder}"), scope)
+    return sql.lies_in(sql.folder_of_file(f"f.{sql.held_file_folder}"), scope)
 
 
 def _pass(sql: FindingSql, rows: _Rows, scope: Scope) -> list[Query]:

@@ -24,7 +24,8 @@ COUNTED_ROWS = 100_000
 #: Stored bytes of a value beyond which it is skipped.
 LONGEST = 32_768
 
-UUID = "[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}"
+#: With underscores where labels of an ``ltree`` may hold no hyphens.
+UUID = "[0-9a-f]{8}[-_]?[0-9a-f]{4}[-_]?[0-9a-f]{4}[-_]?[0-9a-f]{4}[-_]?[0-9a-f]{12}"
 
 Form = Literal["value", "list", "document", "bytes"]
 KeyKind = Literal["uuid", "integer", "text"]
@@ -208,22 +209,24 @@ class ProbeSql(ABC):
         named = [f"{self._cell(column)} AS c{place}" for place, column in enumerate(table.columns)]
         return ", ".join([*named, f"{self.key} AS own_key"] if table.name == self.folder_table else named)
 
-    def missing(self, table: TableName, column: str, matching: str) -> tuple[int, int]:
+    def missing(self, table: TableName, column: str, matching: str, *, none: str = "") -> tuple[int, int]:
         """Return how many rows hold something in a column, and in how many of them it is not a folder's key.
 
-        ``matching`` compares the column ``x.column`` with the key ``d.key``. Of a large table, of its first rows.
+        ``matching`` compares the column ``x.column`` with the key ``d.key``; ``none`` tests whether it names none, as
+        null does. Of a large table, of its first rows.
         """
         ((rows, missing),) = self.session.fetch(
             block(
                 """
                 SELECT count(*),
                        count(*) - count(CASE WHEN EXISTS (SELECT 1 FROM {folders} AS d WHERE {matching}) THEN 1 END)
-                  FROM (SELECT x.{column} FROM {table} AS x WHERE x.{column} IS NOT NULL LIMIT {rows}) AS x
+                  FROM (SELECT x.{column} FROM {table} AS x WHERE x.{column} IS NOT NULL {named} LIMIT {rows}) AS x
                 """,
                 folders=self.folders,
                 matching=matching,
                 column=quote(column),
                 table=self.session.relation(table),
+                named=none and f"AND NOT ({none})",
                 rows=COUNTED_ROWS,
             )
         )

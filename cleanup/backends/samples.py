@@ -5,11 +5,12 @@ time does not grow with the table; what is read of a value is bounded as well.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from cleanup.backends.catalogue import Table
 from cleanup.backends.folders import FolderSql
 from cleanup.backends.query import Query, block, joined, quote
+from cleanup.backends.references import Reference
 
 #: Characters of a value that are read.
 LONGEST = 1000
@@ -139,6 +140,24 @@ class SampleSql(ABC):
             )
         )
         return [(of_folders, of_files, tuple(map(self._read, values))) for of_folders, of_files, *values in found]
+
+    def any_row(self, reference: Reference, *, mark: str = "", unset: Collection[str] = ()) -> bool:
+        """Return whether a row refers to a folder and, if ``mark`` is a column, holds something not ``unset`` in it."""
+        conditions = [f"x.{quote(column)} IS NOT NULL" for column in reference.columns]
+        if reference.condition is not None:
+            conditions.append(reference.condition.literal("x", vendor=self.sql.session.vendor))
+        if mark:
+            texts = ", ".join(f"'{text}'" for text in unset)
+            conditions.append(f"lower(CAST(x.{quote(mark)} AS text)) NOT IN ({texts})")
+        return bool(
+            self.sql.fetch(
+                block(
+                    "SELECT 1 FROM {table} AS x WHERE {conditions} LIMIT 1",
+                    table=self.sql.session.relation(reference.table),
+                    conditions=" AND ".join(conditions),
+                )
+            )
+        )
 
     def _both_ends(self, text: str, **slots: str | int | Query) -> Query:
         """Take rows from both ends of the folder key."""

@@ -3,9 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from cleanup import backends, conf
-from cleanup.backends.catalogue import (
-    Column,
-)
+from cleanup.backends.catalogue import Column, TableName
 from cleanup.hooks import ready
 from cleanup.policies import DifferentRootsPolicy
 from cleanup.references import fitting_hooks, path_columns, soft_deletion, suspects
@@ -33,12 +31,16 @@ class ColumnChecks:
             if (
                 (table, column.name) in self.survey.known
                 or table.name in self.survey.own
-                or not self.survey.words.name_it(column.name)
+                or not self._is_named_after_folders(table, column.name)
             ):
                 continue
             named = self.survey.words.say_id(column.name)
             if by_name_alone(holder, key, says_id=named, logical=self.survey.tables.folder_key):
                 yield suspects.by_name(holder)
+
+    def _is_named_after_folders(self, table: TableName, column: str) -> bool:
+        words = self.survey.words
+        return words.name_another(column) if table == self.survey.found.folders.name else words.name_it(column)
 
     def path_column(self) -> Iterator[Problem]:
         """Report columns of the folder table that repeat a folder's place in its tree."""

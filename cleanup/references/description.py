@@ -122,6 +122,11 @@ class ReferenceMap:
         columns = {column for reference in self.references if reference.table == table for column in reference.columns}
         return described.dependent(columns) if described.row_key else frozenset()
 
+    def deciding(self, table: TableName) -> frozenset[str]:
+        """Return the columns that say which rows of the table are about folders."""
+        conditions = (reference.condition for reference in self.references if reference.table == table)
+        return frozenset(column for condition in conditions if condition for column in condition.columns)
+
     def ruled(self, table: TableName) -> bool:
         """Return whether moving the table's rows could break a rule of its own."""
         described, changing = self.tables[table], self.changing(table)

@@ -9,6 +9,7 @@ from django.db import models
 
 from cleanup.backends.catalogue import Column, PlacedColumn
 from cleanup.folder_tables import KeyColumn
+from cleanup.references.host_words import words_of
 from cleanup.references.key_types import Kind, kind_of
 
 #: A value is a key or, if it is text, may contain keys; a list or a document contains any number of them.
@@ -20,6 +21,8 @@ _NO_TEXTS = frozenset(
     {"date", "datetime", "timestamp", "time", "bool", "boolean", "numeric", "decimal", "number", "money"}
 )
 _BYTES = frozenset({"bytea", "blob", "binary"})
+#: Last words of columns that say something about a folder, and hold none.
+_DESCRIBING = frozenset({"type", "kind", "class", "status", "state", "colour", "color", "icon", "title", "description"})
 _UUID_LENGTH = re.compile(r"\((?:32|36)\)$")
 
 
@@ -69,6 +72,8 @@ def by_name_alone(holder: Holder, key: Column, *, says_id: bool, logical: KeyCol
     If keys are not text, a text may just as well be a folder's name, unless its name says that it holds an id or it is
     as long as a UUID.
     """
+    if holder.kind == "text" and _DESCRIBING.intersection(words_of(holder.placed.column.name)[-1:]):
+        return False
     if holder.kind == kind_of(key):
         return True
     if logical.is_uuid and holder.kind == "text":

@@ -18,6 +18,8 @@ _LETTERS = re.compile(r"[^\W\d_]+")
 #: Words for a folder anywhere in a name, separated or not.
 _ANYWHERE = ("folder", "directory", "directories")
 
+_FOLDERS = frozenset({"folder", "directory", "dir", "fldr"})
+
 #: A short word for a folder, if the column's name says that it holds an id ("direction" is shortened like that, too).
 _SHORT = frozenset({"dir", "fldr"})
 
@@ -61,16 +63,21 @@ class HostWords:
     """The last word of the folders' key, as ``no`` in ``dir_no``: other columns of ids may end in it, too."""
 
     @classmethod
-    def read(cls, tables: FolderTables, columns: Iterable[str]) -> HostWords:
-        """Take the names of the folder model and its table, and of ``columns`` that hold folders."""
+    def read(cls, tables: FolderTables, columns: Iterable[str], beside: Iterable[str] = ()) -> HostWords:
+        """Take the names of the folder model and its table, and of ``columns`` that hold folders.
+
+        ``beside`` are tables of the same program, whose names may begin as that of the folders does.
+        """
         meta = tables.folder._meta
         table = words_of(tables.folder_table.rpartition(".")[2])
         label = words_of(meta.app_label)
+        others = [words_of(name.rpartition(".")[2]) for name in beside if name != tables.folder_table]
         names = {
             words_of(tables.folder.__name__),
             words_of(str(getattr(meta, "verbose_name_raw", None) or meta.verbose_name)),
             table,
             table[len(label) :] if table[: len(label)] == label else table,
+            _without_prefix(table, others),
             *(_without_id(words_of(column)) for column in columns),
         }
         key = words_of(tables.folder_key.column)
@@ -98,6 +105,14 @@ class HostWords:
             for phrase in self.phrases
         )
 
+    def name_another(self, column: str) -> bool:
+        """Return whether a column of the folder table is named after a folder other than its own.
+
+        Many programs begin the names of all columns of a table with its name: ``forum_topics``, ``forum_last_post_id``.
+        """
+        words = _without_id(words_of(column))
+        return self.name_it(column) and (words[-1] in _FOLDERS or any(words[-len(p) :] == p for p in self.phrases))
+
     def name_this(self, text: str) -> bool:
         """Return whether a value, such as ``dms.directory`` or ``Model::Folder``, names the host's folders."""
         words = words_of(text)
@@ -111,6 +126,12 @@ class HostWords:
 
 def _stem(word: str) -> str:
     return word[:-1] if word.endswith("y") else word
+
+
+def _without_prefix(table: tuple[str, ...], others: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
+    """Leave out a first word that other tables have, too (``phpbb_forums``), or that is repeated (``forum_forum``)."""
+    shared = len(table) > 1 and (table[0] == table[1] or any(other[:1] == table[:1] for other in others))
+    return table[1:] if shared else table
 
 
 def _without_id(words: tuple[str, ...]) -> tuple[str, ...]:

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from django.db.models import IntegerField
 
 from cleanup import backends, conf
-from cleanup.backends.catalogue import Column
+from cleanup.backends.catalogue import Column, Table
 from cleanup.backends.folders import FolderSql
+from cleanup.backends.references import Reference
 from cleanup.backends.samples import LONGEST, SampleSql
 from cleanup.backends.tree_columns import counts_through
 from cleanup.folder_tables import FolderTables, folder_tables
@@ -71,6 +72,7 @@ class _Look:
     def problems(self) -> Iterator[Problem]:
         of_shape = [] if self._is_misconfigured() else list(self.shape.problems())
         yield from of_shape
+        yield from self._trash()
         yield from self._paths()
         if not (of_shape or self._is_misconfigured()):
             yield from self._path_of_key()
@@ -85,6 +87,33 @@ class _Look:
         """Return whether CLEANUP_FOLDER_LIVE names no column of the folder table, which is a problem already."""
         known = {column.name for column in self.references.folders.columns}
         return not known.issuperset(self.tables.live or {})
+
+    # Other tables that say which folders are deleted.
+
+    def _trash(self) -> Iterator[Problem]:
+        if conf.folder_live_is_set():
+            return
+        folders = self.references.folders.name
+        for reference in self.references.references:
+            table = self.references.tables[reference.table]
+            readable = "select" in table.privileges and not table.row_security
+            if table in self.references.mapped or not readable or not _has_one_row_each(table, reference):
+                continue
+            if any(self.sample.any_row(reference, mark=mark, unset=soft_deletion.LIVE) for mark in self._marks(table)):
+                yield soft_deletion.other_table_problem(folders, table.name, ", ".join(reference.columns))
+
+    def _marks(self, table: Table) -> list[str]:
+        """Return the columns that mark a folder as deleted, in a table with one row for each; empty text: every row."""
+        folders = self.references.folders.name.name
+        words = {word for phrase in self.references.words.phrases for word in phrase}
+        if soft_deletion.lists_deleted(table.name.name, table=folders, folders=words):
+            return [""]
+        return [
+            column.name
+            for column in table.columns
+            if soft_deletion.marks_deleted(column.name, table=table.name.name, flag=soft_deletion.is_flag(column))
+            and not soft_deletion.is_reversed(column.name)
+        ]
 
     # Columns that repeat the place in the tree.
 
@@ -173,3 +202,12 @@ class _Look:
                 yield from soft_deletion.switch_warning(folders.name, column, values)
             else:
                 yield from soft_deletion.state_warning(folders.name, column, values, labels.get(column.name, ()))
+
+
+def _has_one_row_each(table: Table, reference: Reference) -> bool:
+    """Return whether a table has one row for each folder at most."""
+    condition = reference.condition.columns if reference.condition else ()
+    return any(
+        unique.simple and set(reference.columns) <= set(unique.columns) <= {*reference.columns, *condition}
+        for unique in table.uniques
+    )

@@ -8,24 +8,25 @@ that it holds ids and is not taken from another table.
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from django.db import DatabaseError, connections, models, transaction
 
 from cleanup import backends
-from cleanup.backends.catalogue import PlacedColumn, TableName
-from cleanup.backends.probes import Hits, KeyKind, Probed, ProbedTable, in_chunks
+from cleanup.backends.catalogue import Column, PlacedColumn, TableName
+from cleanup.backends.probes import Hits, KeyKind, Probed, ProbedTable, ProbeSql, in_chunks
 from cleanup.backends.references import Reference
 from cleanup.folder_tables import folder_tables
 from cleanup.hooks import ready
 from cleanup.references import histories, suspects
 from cleanup.references.description import ReferenceMap
 from cleanup.references.holders import Holder, holders
-from cleanup.references.host_words import words_of
+from cleanup.references.host_words import says_id, words_of
 from cleanup.references.installed_models import own_table_names
 from cleanup.references.key_types import kind_of
+from cleanup.references.kind_columns import Stem, is_code, stem_of_id, stem_of_kind
 from cleanup.references.problem import Problem
 
 #: Hits among a hundred values that are enough.
@@ -38,8 +39,12 @@ _HANDFUL = 5
 #: Characters of the shortest key for which a hit is not a coincidence.
 _LONG_NUMBER, _LONG_TEXT = 13, 16
 
-#: Last words in the name of a column that says what another column of the row is about.
-_KIND_WORDS = frozenset({"type", "model", "kind", "class", "entity", "mode", "table"})
+#: Of the rows of a kind that is a code, as few different values are enough, if all are folders' keys.
+_FEW = 2
+
+
+#: The kinds of columns that can hold keys of folders.
+_KEY_KINDS: dict[str, KeyKind] = {"uuid": "uuid", "integer": "integer", "text": "text"}
 
 
 @dataclass(slots=True)
@@ -104,6 +109,7 @@ class _Probing:
         for chunk in in_chunks(candidates):
             self._look_at(chunk)
         self._look_at_kinds()
+        self._look_at_other_keys()
         self._look_at_untold()
         for reference in self.references.references:
             if reference.source == "setting" and reference.condition is None and len(reference.columns) == 1:
@@ -163,9 +169,8 @@ class _Probing:
             return False
         if self.references.words.name_it(column.name):
             return True
-        words = words_of(column.name)
-        stem = words[:-1] or words
-        return self.references.words.say_id(column.name) and len(words) > 1 and stem[-1] not in self.last_words
+        stem = stem_of_id(column.name)
+        return self.references.words.say_id(column.name) and bool(stem) and stem[-1] not in self.last_words
 
     # Examining.
 
@@ -218,10 +223,14 @@ class _Probing:
                 about = about or self._kinds_by_values(table, told_by, name)
                 if about:
                     condition = _source(told_by, about)
-                    self.found.problems.append(suspects.of_kind(holder, told_by, condition=condition))
+                    several = len(about) > 1
+                    self.found.problems.append(suspects.of_kind(holder, told_by, condition=condition, several=several))
 
     def _kinds_by_values(self, table: TableName, beside: str, column: str) -> list[str]:
-        """Return the kinds of which nearly all rows hold folders' keys, if those of another kind do not."""
+        """Return the kinds of which nearly all rows hold folders' keys, if those of another kind do not.
+
+        Of a kind that is a word, a handful may be a coincidence: the word would say folder.
+        """
         if self.kind != "integer":
             return []
         try:
@@ -233,7 +242,9 @@ class _Probing:
         about = [
             kind
             for kind, distinct, hits, greatest in found
-            if distinct > _HANDFUL and 100 * hits >= _NEARLY_ALL * distinct and 2 * greatest >= self.greatest
+            if 100 * hits >= _NEARLY_ALL * distinct
+            and 2 * greatest >= self.greatest
+            and (distinct > _HANDFUL or (distinct >= _FEW and is_code(kind)))
         ]
         return about if len(about) < len(found) else []
 
@@ -257,21 +268,80 @@ class _Probing:
             else:
                 self.found.problems.append(histories.unclaimed(one))
 
+    # Other keys of folders, such as the number that they had before, or a slug.
+
+    def _look_at_other_keys(self) -> None:
+        reported = {(problem.table, problem.column) for problem in self.found.problems} | self.reported
+        folders = self.references.folders
+        for unique in folders.uniques:
+            if not unique.simple or len(unique.columns) != 1 or unique.columns[0] == self.references.folder_key.name:
+                continue
+            key = folders.column(unique.columns[0])
+            kind = _KEY_KINDS.get(kind_of(key))
+            if kind is not None and not key.generated:
+                sql = backends.database(using=self.using).probes(folders.name, key.name, kind, spelled=False)
+                held = list(self._may_hold(key, kind, reported))
+                for chunk in in_chunks(held):
+                    self._look_for_key(sql, key, chunk)
+
+    def _may_hold(self, key: Column, kind: KeyKind, reported: Collection[tuple[str, str]]) -> Iterator[ProbedTable]:
+        """Yield the columns of other tables that may hold another key of folders, judged by their names."""
+        alike = set(words_of(key.name)[-1:]) if not says_id(key.name) else set()
+        for table, columns in self.columns.items():
+            if table == self.references.folders.name or columns[0].bytes == 0:
+                continue
+            probed = tuple(
+                Probed(placed.column.name, kind, "value")
+                for placed in columns
+                if kind_of(placed.column) == kind
+                and placed.readable
+                and not (placed.array or placed.compound or placed.sole_key or placed.column.generated)
+                and (table, placed.column.name) not in self.references.known
+                and (str(table), placed.column.name) not in reported
+                and (self.references.words.name_it(placed.column.name) or self._ends_in(placed.column.name, alike))
+            )
+            if probed:
+                yield ProbedTable(table, probed, columns[0].bytes, columns[0].rowid)
+
+    def _ends_in(self, column: str, last_words: Collection[str]) -> bool:
+        """Return whether a column is named like the other key, after something that is not a table of its own."""
+        words = words_of(column)
+        return len(words) > 1 and words[-1] in last_words and words[-2] not in self.last_words
+
+    def _look_for_key(self, sql: ProbeSql, key: Column, chunk: Sequence[ProbedTable]) -> None:
+        try:
+            with self._looking():
+                sql.limit()
+                found = sql.probe(chunk)
+        except DatabaseError:
+            self.unseen += [table.name for table in chunk]
+            return
+        for hits in found:
+            if hits.hits and 100 * hits.hits >= _NEARLY_ALL * hits.cells:
+                table = chunk[hits.table]
+                column = table.columns[hits.column].name
+                folders = self.references.folders.name
+                self.found.problems.append(
+                    suspects.by_other_key(table.name, column, hits, folders=folders, key=key.name)
+                )
+
     # References that settings name.
 
     def _look_at_extra(self, reference: Reference) -> None:
         (column,) = reference.columns
-        matching = backends.database(using=self.using).findings(self.tables).matches(reference, self.references)
+        findings = backends.database(using=self.using).findings(self.tables)
+        matching = findings.matches(reference, self.references)
+        none = findings.names_none(reference, self.references)
         try:
             with self._looking():
-                rows, missing = self.sql.missing(reference.table, column, matching)
+                rows, missing = self.sql.missing(reference.table, column, matching, none=none)
         except DatabaseError:
             self.unseen.append(reference.table)
             return
         beside = self._kind_column(reference.table, column)
         kinds = self._kinds(reference.table, beside, column) if beside and rows else []
         condition = self._condition(reference.table, column) if missing or len(kinds) > 1 else ""
-        mixed = len(kinds) > 1 and beside is not None and words_of(beside)[:-1] == _stem(column)
+        mixed = len(kinds) > 1 and beside is not None and stem_of_kind(beside) == stem_of_id(column)
         if not self.telling and rows and (4 * missing > rows or mixed):
             self.found.problems.append(suspects.other_kinds(reference, rows, missing, condition=condition))
         elif missing:
@@ -281,18 +351,30 @@ class _Probing:
 
     def _kind_column(self, table: TableName, column: str) -> str | None:
         """Return the column that says what ``column`` is about: of the same name but for its end, or the only one."""
+        kinds = self._kind_columns(table, column)
+        alike = [name for name, stem in kinds.items() if stem == stem_of_id(column)]
         readable = [placed.column.name for placed in self.columns.get(table, ()) if placed.readable]
-        kinds = [name for name in readable if name != column and set(words_of(name)[-1:]) & _KIND_WORDS]
-        alike = [name for name in kinds if words_of(name)[:-1] == _stem(column)]
-        taken = {_stem(name) for name in readable if name != column and self.references.words.say_id(name)}
-        free = [name for name in kinds if words_of(name)[:-1] not in taken]
+        taken = {stem_of_id(name) for name in readable if name not in {column, *kinds} and self._say_id(name)}
+        free = [name for name, stem in kinds.items() if stem not in taken]
         return (alike or free)[0] if alike or len(free) == 1 else None
 
     def _only_kind_column(self, table: TableName, column: str) -> str | None:
         """Return the table's only column of kinds; its values decide whether they are those of ``column``."""
-        readable = [placed.column.name for placed in self.columns.get(table, ()) if placed.readable]
-        kinds = [name for name in readable if name != column and set(words_of(name)[-1:]) & _KIND_WORDS]
+        kinds = list(self._kind_columns(table, column))
         return kinds[0] if len(kinds) == 1 else None
+
+    def _kind_columns(self, table: TableName, column: str) -> dict[str, Stem]:
+        """Return the columns of kinds beside a column, with what they are named after; first the obvious ones."""
+        readable = [placed.column.name for placed in self.columns.get(table, ()) if placed.readable]
+        for plain in (True, False):
+            stems = {name: stem_of_kind(name, plain=plain) for name in readable if name != column}
+            kinds = {name: stem for name, stem in stems.items() if stem is not None}
+            if kinds:
+                return kinds
+        return {}
+
+    def _say_id(self, column: str) -> bool:
+        return self.references.words.say_id(column)
 
     def _kinds(self, table: TableName, beside: str, column: str, *, hits: bool = False) -> list[str | None]:
         try:
@@ -311,10 +393,6 @@ class _Probing:
         of_folders = self._kinds(table, beside, column, hits=True) if self.telling else kinds
         about = [kind for kind in kinds if kind is not None and self._is_ours(kind)]
         return _source(beside, about or of_folders) if len(kinds) > 1 or about else ""
-
-
-def _stem(column: str) -> tuple[str, ...]:
-    return words_of(column)[:-1]
 
 
 def _source(column: str, values: Sequence[str | None]) -> str:

@@ -65,7 +65,8 @@ class ResolvedNames:
     def words(self) -> HostWords:
         """The host's words for folders."""
         of_files = [conf.file_fields()["folder"], self.file_folder] if self.files else []
-        return HostWords.read(self.tables, of_files)
+        beside = {*self.tables.tables, *(relation.table for relation in self.relations)}
+        return HostWords.read(self.tables, of_files, beside)
 
     @cached_property
     def candidates(self) -> list[PlacedColumn]:

@@ -87,6 +87,7 @@ class SettingChecks:
             return
         moving = {column for reference in self.survey.references_of(table) for column in reference.columns}
         moving |= {column for linked, column in self.survey.linked if linked == table}
+        moving |= self.survey.found.deciding(table)
         tables = self.survey.tables
         if self._is_held(table):
             fixed = {tables.folder_key.column, *tables.owner_columns, tables.file and tables.file.application}

@@ -10,11 +10,12 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from cleanup.references.host_words import words_of as singular_words_of
 from cleanup.references.problem import Problem
 from cleanup.references.words import split_glued, vocabulary, words_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from cleanup.backends.catalogue import Column, TableName
 
@@ -43,13 +44,16 @@ _ABBREVIATED = vocabulary("d del x inactive void")
 #: Words of columns that say that a row is in use, and that it is not.
 _IN_USE = vocabulary("active enabled visible live alive valid current usable")
 _OUT_OF_USE = vocabulary("inactive disabled hidden invalid retired withdrawn unused dead expired")
-_SWITCHES = _IN_USE | _OUT_OF_USE
+#: Words of columns that hold the end of the time in which a row was in use (null, or a day that never comes, while it
+#: is), as tables of versions have them; ``valid_until`` may just as well be a day that is set beforehand.
+_UNTIL = vocabulary("to end")
+_SWITCHES = _IN_USE | _OUT_OF_USE | {"effective"}
 _BESIDE_SWITCHES = vocabulary("is at on date time timestamp flag flg yn since still folder directory row record item")
 
 _DELETED_VALUES = _DELETED | frozenset({"deletion", "bin", "soft", "in", "for", "marked", "pending", "to", "be", "is"})
 
 #: What a live folder's mark usually holds, as text.
-_LIVE = ("false", "f", "0", "n", "no", "")
+LIVE = ("false", "f", "0", "n", "no", "")
 
 
 def marks_deleted(column: str, *, table: str = "", flag: bool = False) -> bool:
@@ -76,6 +80,27 @@ def _without_prefix(words: Sequence[str], table: str) -> Sequence[str]:
     return words
 
 
+def lists_deleted(name: str, *, table: str, folders: Collection[str]) -> bool:
+    """Return whether a table is named like one of deleted folders; ``folders`` are the host's words for these.
+
+    ``table`` is that of the folders, whose name may begin in the same way.
+    """
+    return marks_deleted("_".join(word for word in singular_words_of(name) if word not in folders), table=table)
+
+
+def other_table_problem(folders: TableName, table: TableName, column: str) -> Problem:
+    """Report a table that says which folders are deleted, with the column by which it names them."""
+    return Problem(
+        "soft_delete",
+        str(table),
+        column,
+        f"{table} says which folders are deleted ({column}), and CLEANUP_FOLDER_LIVE can only name columns of "
+        f"{folders}, so that deleted folders would be merged with live ones. Restore these folders or purge them "
+        f"first; or keep the mark in a column of {folders}, too, and name it in CLEANUP_FOLDER_LIVE; or set "
+        f"CLEANUP_FOLDER_LIVE = None if all are live.",
+    )
+
+
 def holds_states(column: str) -> bool:
     """Return whether a column is named like one that holds the state of a row."""
     return not _STATES.isdisjoint(split_glued(words_of(column), _STATES))
@@ -83,8 +108,13 @@ def holds_states(column: str) -> bool:
 
 def switches(column: str) -> bool:
     """Return whether a column is named like one that says whether a row is in use."""
-    parts = set(split_glued(words_of(column), _SWITCHES | _BESIDE_SWITCHES | _NOT))
-    return bool(parts & _SWITCHES) and parts <= _SWITCHES | _BESIDE_SWITCHES | _NOT
+    parts = _parts_of_switch(column)
+    named = bool(parts & _SWITCHES) and (not parts <= _BESIDE_SWITCHES | {"effective"} or bool(parts & _UNTIL))
+    return named and parts <= _SWITCHES | _UNTIL | _BESIDE_SWITCHES | _NOT
+
+
+def _parts_of_switch(column: str) -> set[str]:
+    return set(split_glued(words_of(column), _SWITCHES | _UNTIL | _BESIDE_SWITCHES | _NOT))
 
 
 def _says_deleted(value: str) -> bool:
@@ -131,7 +161,7 @@ def _live_value(column: Column, values: Mapping[str | None, int]) -> tuple[objec
         only_nulls = set(values) == {None} or (not values and not column.not_null)
         return (reversed_mark, True) if reversed_mark or not only_nulls else (None, True)
     if not reversed_mark:
-        usual = [value for value in values if value is None or value.strip().lower() in _LIVE]
+        usual = [value for value in values if value is None or value.strip().lower() in LIVE]
         if usual:
             return _as_value(column, max(usual, key=lambda value: (values[value], value is None))), True
         if not values and not column.not_null:
@@ -189,9 +219,9 @@ def state_warning(
 
 def switch_warning(table: TableName, column: Column, values: Mapping[str | None, int]) -> Iterator[Problem]:
     """Warn of a column that marks some folders as in use, and others as not."""
-    parts = set(split_glued(words_of(column.name), _SWITCHES | _BESIDE_SWITCHES | _NOT))
-    in_use = parts.isdisjoint(_OUT_OF_USE) == parts.isdisjoint(_NOT)
-    live = [value for value in values if (value is None or value.strip().lower() in _LIVE) != in_use]
+    parts = _parts_of_switch(column.name)
+    in_use = parts.isdisjoint(_OUT_OF_USE | _UNTIL) == parts.isdisjoint(_NOT)
+    live = [value for value in values if _is_unset(value) != in_use]
     if not live or len(live) == len(values) or (in_use and len(live) > 1):  # numbers or times of something else
         return
     usual = max(live, key=lambda value: values[value])
@@ -203,6 +233,11 @@ def switch_warning(table: TableName, column: Column, values: Mapping[str | None,
         f"{table}.{column.name} holds {_listed(values)}: folders may be marked as deleted by it, and would be merged "
         f"with others. {live_setting(column.name, value)}",
     )
+
+
+def _is_unset(value: str | None) -> bool:
+    """Return whether a switch is off, or a time has not come: also one that never comes."""
+    return value is None or value.strip().lower() in LIVE or value.startswith(("9999-", "infinity"))
 
 
 def _literal(value: object) -> str:

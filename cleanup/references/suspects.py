@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from cleanup.backends.catalogue import TableName
 from cleanup.backends.probes import Hits
+from cleanup.backends.query import quoted
 from cleanup.backends.references import Reference
 from cleanup.references.configured_columns import entry_of, pasted
 from cleanup.references.holders import Holder
@@ -15,7 +16,7 @@ def by_name(holder: Holder) -> Problem:
     table, column = holder.placed.table, holder.placed.column
     entry = pasted(entry_of(table, column.name))
     looks = f"{table}.{column.name} looks like a folder reference (type {column.type}) but has no foreign key."
-    if holder.form in ("value", "list"):
+    if holder.form in ("value", "list") and not holder.placed.shadow:
         remedy = f"Add {entry} to CLEANUP_EXTRA_REFERENCES if it holds folders, else to CLEANUP_IGNORED_COLUMNS."
     else:
         remedy = _to_leave(entry)
@@ -30,7 +31,7 @@ def by_value(holder: Holder, hits: Hits, *, condition: str) -> Problem:
         f"{table}.{column.name} (type {column.type}) holds keys of folders, in {hits.hits} of {hits.cells} values that "
         f"were looked at, and has no foreign key."
     )
-    if holder.form not in ("value", "list"):
+    if holder.form not in ("value", "list") or holder.placed.shadow:
         remedy = _to_leave(entry)
     elif condition:
         remedy = (
@@ -43,6 +44,21 @@ def by_value(holder: Holder, hits: Hits, *, condition: str) -> Problem:
             f"name removed folders."
         )
     return Problem("suspected", str(table), column.name, f"{holds} {remedy}")
+
+
+def by_other_key(table: TableName, column: str, hits: Hits, *, folders: TableName, key: str) -> Problem:
+    """Report a column that holds another key of folders than that by which they are known."""
+    entry = pasted(entry_of(table, column))
+    referring = f"FOREIGN KEY ({quoted(column)}) REFERENCES {folders.quoted} ({quoted(key)})"
+    remedy = f"ALTER TABLE {table.quoted} ADD {referring};" if table.schema else f"recreate {table} with {referring}"
+    return Problem(
+        "suspected",
+        str(table),
+        column,
+        f"{table}.{column} holds {key} of {folders}, in {hits.hits} of {hits.cells} values that were looked at, and "
+        f"has no foreign key. Add one, so that its rows move with the folders: {remedy} Or add {entry} to "
+        f"CLEANUP_IGNORED_COLUMNS, if they may name removed folders.",
+    )
 
 
 def mentioned(holder: Holder, hits: Hits) -> Problem:
@@ -58,8 +74,8 @@ def mentioned(holder: Holder, hits: Hits) -> Problem:
     )
 
 
-def of_kind(holder: Holder, beside: str, *, condition: str) -> Problem:
-    """Report a column whose rows are about folders if another column says so."""
+def of_kind(holder: Holder, beside: str, *, condition: str, several: bool) -> Problem:
+    """Report a column whose rows are about folders if another column says so; ``several`` values of it may."""
     table, column = holder.placed.table, holder.placed.column
     entry = pasted(entry_of(table, column.name))
     return Problem(
@@ -67,7 +83,9 @@ def of_kind(holder: Holder, beside: str, *, condition: str) -> Problem:
         str(table),
         column.name,
         f"{table}.{column.name} looks like a folder reference where {beside} says so, but has no foreign key. "
-        f"Add {{{entry}: {condition}}} to CLEANUP_EXTRA_REFERENCES, or {entry} to CLEANUP_IGNORED_COLUMNS.",
+        f"Add {{{entry}: {condition}}} to CLEANUP_EXTRA_REFERENCES"
+        f"{', without those values that are about something else' if several else ''}, or {entry} to "
+        f"CLEANUP_IGNORED_COLUMNS.",
     )
 
 

@@ -3,6 +3,7 @@ import pytest
 from cleanup.backends.catalogue import Column, TableName
 from cleanup.references.soft_deletion import (
     holds_states,
+    lists_deleted,
     marks_deleted,
     setting_by_values,
     state_warning,
@@ -51,6 +52,17 @@ class TestNames:
 
     def test_of_an_archive_do_where_it_is_yes_or_no(self):
         assert marks_deleted("archive", flag=True)
+
+    @pytest.mark.parametrize(
+        "table",
+        ["trash", "oc_trash", "deletedCollections", "folder_trash", "recycle_bin", "trashed_items", "RecycleBin"],
+    )
+    def test_of_tables_that_list_deleted_folders(self, table):
+        assert lists_deleted(table, table="oc_collections", folders={"collection"})
+
+    @pytest.mark.parametrize("table", ["folder_settings", "deletion_log", "archive", "collections", "removed_words_of"])
+    def test_of_tables_that_do_not(self, table):
+        assert not lists_deleted(table, table="oc_collections", folders={"collection"})
 
     @pytest.mark.parametrize("column", ["status", "rowState", "lifecycle_stage", "STATE"])
     def test_of_states(self, column):
@@ -139,6 +151,9 @@ class TestSwitches:
             (Column("enabled", "character(1)"), {"Y": 5, "N": 2}, '{"enabled": "Y"}'),
             (Column("hidden", "boolean"), {"false": 5, None: 9, "true": 1}, '{"hidden": None}'),
             (Column("not_valid", "boolean"), {"false": 5, "true": 1}, '{"not_valid": False}'),
+            (Column("valid_to", "date"), {None: 5, "2024-01-01": 1}, '{"valid_to": None}'),
+            (Column("activeTo", "date"), {"9999-12-31": 5, "2024-01-01": 1}, '{"activeTo": "9999-12-31"}'),
+            (Column("effective_end", "timestamp"), {"infinity": 5, "2024-01-01": 1}, '{"effective_end": "infinity"}'),
             (Column("disabled_at", "timestamp"), {None: 5, "2024-01-01": 1, "2024-01-02": 1}, '{"disabled_at": None}'),
         ],
     )

@@ -75,7 +75,8 @@ class ProbeSql(probes.ProbeSql):
 
     def _as_key(self, token: str) -> str:
         if self.kind == "uuid":
-            return f"lower(replace({token}, '-', ''))" if self.spelled else f"{token}::uuid"
+            digits = f"translate({token}, '-_', '')"
+            return f"lower({digits})" if self.spelled else f"{digits}::uuid"
         if self.kind == "integer":
             return f"CASE WHEN {token} ~ '^[0-9]{{1,18}}$' THEN {token}::bigint END"
         return token

@@ -113,12 +113,14 @@ class Catalogue(catalogue.Catalogue):
 
     @cached_property
     def _kinds(self) -> dict[TableName, str]:
-        """Every table and view with its kind."""
-        return {
+        """Every table and view with its kind; ``shadow``: a virtual table keeps its rows in it."""
+        kinds = {
             TableName("", name): "virtual" if _words(sql or "")[1:2] == ("VIRTUAL",) else kind
             for kind, name, _, sql in self._schema
             if kind in {"table", "view"}
         }
+        shadows = tuple(f"{table.name}_" for table, kind in kinds.items() if kind == "virtual")
+        return {table: "shadow" if table.name.startswith(shadows) else kind for table, kind in kinds.items()}
 
     @cached_property
     def _names(self) -> dict[str, TableName]:
@@ -357,6 +359,7 @@ class Catalogue(catalogue.Catalogue):
                 base=column.type,
                 sole_key=bool(place) and sum(number > 0 for _, number in columns) == 1,
                 rowid=table not in self._without_rowid,
+                shadow=self._kinds[table] == "shadow",
             )
             for table, columns in self._columns.items()
             for column, place in columns

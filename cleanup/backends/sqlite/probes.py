@@ -69,7 +69,7 @@ def _uuids(value: Any, _form: str) -> str:
         and not value.lstrip().startswith(("{", "["))
         and any(letter.isalnum() for letter in _SEARCH_UUID.sub("", value))
     )
-    return json.dumps([[token.replace("-", "").lower(), int(amid)] for token in found])
+    return json.dumps([[re.sub("[-_]", "", token).lower(), int(amid)] for token in found])
 
 
 def _parts(value: Any, form: str) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from cleanup.backends import Database
-from cleanup.backends.catalogue import Check, Column, TableName, UniqueKey, mentions
+from cleanup.backends.catalogue import PARTITIONS, Check, Column, TableName, UniqueKey, mentions
 from cleanup.backends.changes import Cell, Keys, Replaced, Target, ValueChanges
 from cleanup.backends.collisions import Change, CheckedTable, CollidingRow
 from cleanup.folder_tables import FolderTables
@@ -19,6 +19,7 @@ from cleanup.policies import CollisionPolicy, NewValuePolicy
 from cleanup.references import Policy, ReferenceMap
 from cleanup.references.host_words import says_id
 from cleanup.references.key_types import kind_of
+from cleanup.references.kind_columns import stem_of_kind
 from cleanup.services.merging.free_values import FreeValues, Renumbered
 
 #: In place of a rule's name, if rows cannot give way because others reference them.
@@ -165,13 +166,15 @@ class Collisions:
         self, judged: CheckedTable, met: Sequence[CollidingRow], forecasts: defaultdict[int, CollisionForecast]
     ) -> None:
         name, policy = judged.table.name, self._policy(judged.table.name)
-        giving_way = policy.keep_survivor and name not in self._kept
+        gives_way = policy.keep_survivor and name not in self._kept
         numbers = FreeValues(self.backend.cells, judged, met)
         for row, meetings in Places(met).losing():
             forecast = forecasts[row.point or 0]
             ways = [self._way(name, judged.rules[mine.rule]) for mine, _ in meetings]
             twin = any(other is not None and other.body == mine.body for mine, other in meetings)
-            if (judged.compared and twin) or giving_way:
+            # A row that no partition takes meets no other row, which it could give way to.
+            homeless = any(judged.rules[mine.rule].name == PARTITIONS for mine, _ in meetings)
+            if (judged.compared and twin) or (gives_way and not homeless):
                 forecast.giving_way.append(GivingWay(name, row.key, row.moves))
                 continue
             if all(ways):
@@ -249,7 +252,7 @@ class Collisions:
     def _remedy(self, colliding: CollidingRows) -> Any:
         """Return the policy that would let the application be cleaned up; empty if there is none."""
         ways = self._ways_out(colliding.table, colliding.rule)
-        if colliding.numbered:
+        if colliding.numbered or colliding.rule.name == PARTITIONS:
             return {}
         return ways if ways or colliding.table in self._kept else CollisionPolicy.KEEP_SURVIVOR.value
 
@@ -258,7 +261,7 @@ class Collisions:
         if isinstance(rule, Check):
             return {}
         described, changing = self.references.tables[table], self.references.changing(table)
-        fixed = {*changing, *(described.row_key or ())}
+        fixed = {*changing, *(described.row_key or ()), *self.references.deciding(table)}
         if table == self.references.folders.name:
             fixed.update(self.tables.owner_columns)
         names = {
@@ -269,7 +272,7 @@ class Collisions:
         for column in described.columns:
             if column.name in fixed or column.generated or not described.dependent([column.name]) & set(rule.columns):
                 continue
-            if kind_of(column) == "integer" and not column.identity and not self._names_a_row(table, column):
+            if kind_of(column) == "integer" and not column.identity and not self._is_told(table, column):
                 ways.setdefault(NewValuePolicy.RENUMBER.value, column.name)
             elif column.name == names.get(table):
                 ways[NewValuePolicy.RENAME.value] = column.name
@@ -277,9 +280,10 @@ class Collisions:
             ways.pop(NewValuePolicy.RENAME.value, None)
         return ways
 
-    def _names_a_row(self, table: TableName, column: Column) -> bool:
-        """Return whether a number is the key of a row of another table, and so no position."""
-        return (table, column.name) in self.references.linked or says_id(column.name)
+    def _is_told(self, table: TableName, column: Column) -> bool:
+        """Return whether a number is the key of a row of another table, or says what the row is, and so no position."""
+        linked = (table, column.name) in self.references.linked
+        return linked or says_id(column.name) or stem_of_kind(column.name) is not None
 
 
 class Places:

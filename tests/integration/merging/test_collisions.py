@@ -485,6 +485,22 @@ class TestRenumber:
         assert found.details(made)["renumbered"] == {label(scratch_database, "item"): 2}
         assert len(found.rows["item"]) == 4
 
+    def test_never_changes_what_a_row_is_about(self, scratch_database, settings):
+        settings.CLEANUP_EXTRA_REFERENCES = {"bond.subject": {"level": 40}}
+        make(
+            scratch_database,
+            "CREATE TABLE bond (id integer PRIMARY KEY, level integer NOT NULL, subject $key NOT NULL,"
+            " UNIQUE (level, subject))",
+        )
+        made = tree(scratch_database, "stays:A, gone:A")
+        for number, key in enumerate(("stays", "gone")):
+            execute(scratch_database, "INSERT INTO bond VALUES (%s, 40, %s)", number, raw(scratch_database, made[key]))
+        assert "renumber" not in cleaned_and_undone(scratch_database).message(made)
+        settings.CLEANUP_COLLISIONS = {"bond": {"renumber": "level"}}
+        execute(scratch_database, "DELETE FROM cleanup_hold")
+        with pytest.raises(exceptions.PreflightFailed, match="needed to tell where the row belongs"):
+            DatabaseCleanupService(using=scratch_database).cleanup_all_duplicate_folders(dry_run=True)
+
     def test_beyond_the_type_is_refused(self, scratch_database, settings):
         settings.CLEANUP_COLLISIONS = {"item": {"renumber": "place"}}
         kind = "smallint" if is_postgresql(scratch_database) else "smallint CHECK (place < 32768)"

@@ -24,7 +24,7 @@ from tests.hostapp.models import OWN_MODELS, Case, Document, Section
 from tests.integration.integrity.test_verification import drop_foreign_keys
 from tests.integration.references.test_tree_shape import mark_roots
 from tests.support.model_roles import Application, Folder
-from tests.support.trees import Tree, assert_tree, dump, execute, fetch, is_postgresql, raw, tree, unchecked
+from tests.support.trees import Tree, assert_tree, dump, execute, fetch, is_postgresql, key_type, raw, tree, unchecked
 
 MESS = (
     "a:Loan/{docs:Docs(a.txt), Photos, Loan(z.txt)}, b:Loan(b.txt)/{Docs(c.txt)/Old, Docs}, Loan/Letters, c:Case(d.txt)"
@@ -184,6 +184,23 @@ class TestVerification:
         )
         warnings = {w["code"]: w["message"] for w in DatabaseCleanupService(using=marked).preflight()["warnings"]}
         assert "as CLEANUP_ROOT_PARENT says, or with a null" in warnings["mixed_roots"]
+
+    def test_knows_what_says_no_folder_in_other_columns(self, scratch_database, settings):
+        """A program writes 0 wherever it names no folder, not only in the parents of root folders."""
+        drop_foreign_keys(scratch_database)
+        mark = settings.CLEANUP_ROOT_PARENT = root_marks(folder_tables().folder_key)[0]
+        settings.CLEANUP_EXTRA_REFERENCES = ["pin.target"]
+        (loan,) = sown(scratch_database, "Loan(a.txt, b.txt)")
+        execute(scratch_database, f"CREATE TABLE pin (id integer PRIMARY KEY, target {key_type(scratch_database)})")
+        execute(scratch_database, "INSERT INTO pin VALUES (1, %s)", raw(scratch_database, mark))
+        name = "UPDATE :files SET :files.folder = %s WHERE :files.name = 'a.txt'"
+        execute(scratch_database, name, raw(scratch_database, mark))
+        service = DatabaseCleanupService(using=scratch_database)
+        assert "dangling" not in {warning["code"] for warning in service.preflight()["warnings"]}
+        for application in (None, loan.application):
+            verified = service.verify_cleanup_integrity(application)
+            assert verified["verification_passed"]
+            assert set(verified["counts"]) - {"guards_missing"} == {"file_without_folder"}
 
 
 class TestStructure:

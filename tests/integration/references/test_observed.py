@@ -10,7 +10,7 @@ from django.test.utils import CaptureQueriesContext
 from cleanup.exceptions import PreflightFailed
 from cleanup.references import discover, row_problems, row_warnings
 from cleanup.services import DatabaseCleanupService
-from tests.support.trees import drop_foreign_keys, dump, execute, fetch, label, tree
+from tests.support.trees import drop_foreign_keys, dump, execute, fetch, key_type, label, raw, tree
 
 FOREST = "Loan/{Docs/{Tax, Bank/Old}, Photos/Front}, Loan/{Docs/{Tax, Letters}, Mail}"
 
@@ -218,6 +218,59 @@ class TestMarksOfDeletion:
         settings.CLEANUP_FOLDER_LIVE = ast.literal_eval(live)
         report = DatabaseCleanupService(using=scratch_database).cleanup_all_duplicate_folders(dry_run=True)
         assert (report.total_applications, report.failed_cleanups) == (1, 0)
+
+
+class TestTablesThatListDeletedFolders:
+    @pytest.fixture
+    def gone(self, scratch_database, settings):
+        """The folder that a cleanup removes, as a value."""
+        undecided(scratch_database, settings)
+        return raw(scratch_database, tree(scratch_database, "stays:A, gone:A")["gone"])
+
+    def listed(self, database: str, definition: str, *cells: object) -> None:
+        name, _, further = definition.partition(" ")
+        execute(database, f"CREATE TABLE {name} (folder {key_type(database)} PRIMARY KEY REFERENCES :folders{further})")
+        if cells:
+            execute(database, f"INSERT INTO {name} VALUES ({', '.join(['%s'] * len(cells))})", *cells)
+
+    def soft_deletes(self, database: str) -> list[str]:
+        return [problem["message"] for problem in DatabaseCleanupService(using=database).preflight()["problems"]]
+
+    @pytest.mark.parametrize(
+        ("definition", "cells"),
+        [
+            ("trash", ()),
+            ("deleted_folders , at timestamp", (None,)),
+            ("folder_state , deleted_at timestamp", ("2024-01-01",)),
+        ],
+    )
+    def test_stop_a_run_until_it_is_decided(self, scratch_database, settings, gone, definition, cells):
+        self.listed(scratch_database, definition, gone, *cells)
+        (message,) = self.soft_deletes(scratch_database)
+        assert f"{definition.split()[0]} says which folders are deleted (folder)" in message
+        with pytest.raises(PreflightFailed, match="says which folders are deleted"):
+            DatabaseCleanupService(using=scratch_database).cleanup_all_duplicate_folders()
+        settings.CLEANUP_FOLDER_LIVE = None
+        assert self.soft_deletes(scratch_database) == []
+
+    @pytest.mark.parametrize(
+        ("definition", "cell"),
+        [("folder_state , deleted_at timestamp", None), ("folder_settings , colour text", "red")],
+    )
+    def test_are_no_tables_of_other_things(self, scratch_database, gone, definition, cell):
+        self.listed(scratch_database, definition, gone, cell)
+        assert self.soft_deletes(scratch_database) == []
+
+    @pytest.mark.usefixtures("gone")
+    def test_say_nothing_while_they_are_empty(self, scratch_database):
+        self.listed(scratch_database, "trash")
+        assert self.soft_deletes(scratch_database) == []
+
+    def test_have_one_row_for_each_folder(self, scratch_database, gone):
+        columns = f"id integer PRIMARY KEY, folder {key_type(scratch_database)} REFERENCES :folders"
+        execute(scratch_database, f"CREATE TABLE removed ({columns})")
+        execute(scratch_database, "INSERT INTO removed VALUES (1, %s)", gone)
+        assert self.soft_deletes(scratch_database) == []
 
 
 def undecided(database: str, settings) -> None:

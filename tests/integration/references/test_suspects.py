@@ -15,7 +15,7 @@ from cleanup.references.probing import probe
 from cleanup.services import DatabaseCleanupService
 from tests.hostapp.models import OWN_MODELS, Case, Section
 from tests.support.model_roles import Folder
-from tests.support.trees import dump, execute, is_postgresql, key_type, raw, spellings, tree
+from tests.support.trees import dump, execute, fetch, is_postgresql, key_type, raw, spellings, tree
 
 
 def found(using: str):
@@ -78,6 +78,17 @@ class TestAColumnOfFoldersKeys:
             execute(scratch_database, "INSERT INTO note VALUES (%s, %s, %s)", number, kind, str(key))
         assert 'note.entity_id": {"entity_type": "ordner"}} to CLEANUP_EXTRA' in message(scratch_database, "suspected")
 
+    @pytest.mark.only("sqlite")
+    def test_of_an_index_of_texts_can_only_be_ignored(self, scratch_database, folder, settings):
+        execute(scratch_database, "CREATE VIRTUAL TABLE found USING fts5(body, place UNINDEXED)")
+        execute(scratch_database, "INSERT INTO found VALUES ('a', %s)", raw(scratch_database, folder))
+        text = message(scratch_database, "suspected")
+        assert "found_content.c1" in text
+        assert "CLEANUP_EXTRA_REFERENCES" not in text
+        settings.CLEANUP_EXTRA_REFERENCES = ["found_content.c1"]
+        with pytest.raises(PreflightFailed, match="shadow table"):
+            DatabaseCleanupService(using=scratch_database).cleanup_all_duplicate_folders()
+
     def test_stops_a_run(self, scratch_database, folder):
         execute(scratch_database, "CREATE TABLE shelf (id integer PRIMARY KEY, what text)")
         execute(scratch_database, "INSERT INTO shelf VALUES (1, %s)", folder)
@@ -117,6 +128,62 @@ class TestACopyOfAFoldersOwnKey:
         other = f"(SELECT slug FROM {slugs} WHERE {key} <> %s)"
         execute(scratch_database, f"UPDATE {slugs} SET slug = {other}", raw(scratch_database, folder))
         assert suspected(scratch_database) == [f"{slugs}.slug"]
+
+
+class TestAnotherKeyOfFolders:
+    """A number or a slug beside the key, which another table holds without a foreign key."""
+
+    @pytest.fixture
+    def numbered(self, scratch_database, folder):
+        execute(scratch_database, "ALTER TABLE :folders ADD COLUMN num integer")
+        execute(scratch_database, "ALTER TABLE :folders ADD COLUMN slug varchar(40)")
+        for number, key in enumerate(
+            (key for (key,) in fetch(scratch_database, "SELECT :folders.key FROM :folders")), 7
+        ):
+            values = (number, f"f-{number}", raw(scratch_database, key))
+            execute(scratch_database, "UPDATE :folders SET num = %s, slug = %s WHERE :folders.key = %s", *values)
+        for column in ("num", "slug"):
+            execute(scratch_database, f"CREATE UNIQUE INDEX one_{column} ON :folders ({column})")
+        return scratch_database
+
+    def shelf(self, database: str, column: str, *values: object) -> None:
+        execute(database, f"CREATE TABLE shelf (id integer PRIMARY KEY, {column})")
+        for number, value in enumerate(values):
+            execute(database, "INSERT INTO shelf VALUES (%s, %s)", number, value)
+
+    @pytest.mark.parametrize(
+        ("column", "values"), [("folder_num integer", (7, 8)), ("target_slug varchar(40)", ("f-7", "f-8"))]
+    )
+    def test_is_suspect(self, numbered, settings, column, values):
+        self.shelf(numbered, column, *values)
+        name = column.split()[0]
+        assert suspected(numbered) == [f"shelf.{name}"]
+        text = message(numbered, "suspected")
+        assert f"shelf.{name} holds {name.split('_')[1]} of " in text
+        settings.CLEANUP_IGNORED_COLUMNS = [f"shelf.{name}"]
+        assert suspected(numbered) == []
+
+    @pytest.mark.only("postgresql")
+    def test_moves_once_the_foreign_key_is_there_that_is_given(self, numbered):
+        self.shelf(numbered, "folder_num integer", 7, 8)
+        (remedy,) = re.findall(r"ALTER TABLE [^;]+;", message(numbered, "suspected"))
+        execute(numbered, "ALTER TABLE :folders ADD CONSTRAINT num_is_a_key UNIQUE (num)")
+        execute(numbered, remedy)
+        assert suspected(numbered) == []
+        DatabaseCleanupService(using=numbered).cleanup_all_duplicate_folders()
+        assert len(set(fetch(numbered, "SELECT folder_num FROM shelf"))) == 1
+
+    @pytest.mark.parametrize(
+        ("column", "values"),
+        [
+            ("folder_num integer", (7, 99, 98)),  # most are no folder's
+            ("quantity integer", (7, 8)),  # no such name
+            ("slug varchar(40)", ("f-7", "f-8")),  # its own
+        ],
+    )
+    def test_is_not_suspect_otherwise(self, numbered, column, values):
+        self.shelf(numbered, column, *values)
+        assert suspected(numbered) == []
 
 
 class TestADocument:
@@ -163,10 +230,11 @@ class TestADocument:
         assert "CLEANUP_EXTRA_REFERENCES" not in message(scratch_database, "suspected")
 
     @pytest.mark.only("postgresql")
-    def test_of_labels_is_suspect(self, scratch_database, folder):
+    @pytest.mark.parametrize("instead", ["", "_"])
+    def test_of_labels_is_suspect(self, scratch_database, folder, instead):
         execute(scratch_database, "CREATE EXTENSION ltree")
         execute(scratch_database, "CREATE TABLE acl (id integer PRIMARY KEY, place ltree)")
-        execute(scratch_database, "INSERT INTO acl VALUES (1, %s)", f"top.{folder.replace('-', '')}")
+        execute(scratch_database, "INSERT INTO acl VALUES (1, %s)", f"top.{folder.replace('-', instead)}")
         assert suspected(scratch_database) == ["acl.place"]
 
     def test_of_prose_is_a_warning(self, scratch_database, folder):
@@ -249,6 +317,29 @@ class TestSmallNumbers:
         assert suspected(numbered) == ["shelf.res_id"]
         (entry,) = re.findall(r"Add (\{.*\}) to CLEANUP_EXTRA_REFERENCES", message(numbered, "suspected"))
         settings.CLEANUP_EXTRA_REFERENCES = [ast.literal_eval(entry)]
+        assert suspected(numbered) == []
+
+    @pytest.mark.parametrize(
+        "columns", ["content_type_id integer, object_id integer", "itemtype char(1), itemid integer"]
+    )
+    def test_are_telling_where_all_of_a_code_are_folders(self, numbered, columns):
+        """Few rows are enough if they are of a kind that no word explains."""
+        self.fill(numbered, columns, [("1", 38), ("1", 40), ("2", 38), ("2", 90)])
+        kind, key = (column.split()[0] for column in columns.split(", "))
+        assert suspected(numbered) == [f"shelf.{key}"]
+        assert f'{{"{kind}": "1"}}' in message(numbered, "suspected")
+
+    @pytest.mark.parametrize(
+        "rows",
+        [
+            [("Post", 38), ("Post", 40), ("Photo", 90)],  # a word that is not the folders'
+            [("1", 38), ("1", 40)],  # of one kind
+            [("1", 38), ("2", 90)],  # once
+            [("1", 3), ("1", 4), ("2", 90)],  # all of them low
+        ],
+    )
+    def test_say_nothing_in_few_rows_otherwise(self, numbered, rows):
+        self.fill(numbered, "object_type text, object_id integer", rows)
         assert suspected(numbered) == []
 
     def test_are_telling_where_a_column_ends_like_the_folders_key(self, numbered, monkeypatch):
