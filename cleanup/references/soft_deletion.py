@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 #: Words that alone mean that a row is deleted.
 _DELETED = vocabulary(
     "deleted trashed trash removed archived discarded recycled binned purged erased expunged destroyed scrapped"
-    " tombstone tombstoned trashcan recyclebin voided wiped junked obsolete obsoleted deactivated inactivated"
+    " tombstone tombstoned trashcan recyclebin voided wiped junked obsolete obsoleted deactivated inactivated disposed"
+    " geloescht gelöscht papierkorb"
 )
 #: Words that mean so beside a word such as "date" or "flag"; alone they may just as well mean an archive, or a right.
 _DELETION = vocabulary("delete deletion del archive archival remove removal recycle bin purge discard void wipe")
@@ -31,7 +32,7 @@ _MARKING = vocabulary(
 )
 _COMPANIONS = _MARKING | vocabulary(
     "was has been as for by when since epoch ms utc logically logical softly permanently user username id uid uuid who"
-    " token reason from parent state status cascade folder directory row record item object entity"
+    " am im von token reason from parent state status cascade folder directory row record item object entity"
 )
 _NOT = frozenset({"not", "non", "un"})
 _VOCABULARY = _DELETED | _DELETION | _COMPANIONS | {"not"}

@@ -18,7 +18,7 @@ MARKS = """
     is_archived archivedAt archive_date recycled in_bin in_recycle_bin recycle_bin tombstone purged discarded_at
     delete_flag DelFlag delflag is_del deletion_date marked_for_deletion softDeleted soft_delete deleted_by_cascade
     not_deleted bDeleted folder_deleted_at fol_deleted trashed_from binned_at
-    voidedOn is_void obsolete wiped_at deactivatedAt
+    voidedOn is_void obsolete wiped_at deactivatedAt disposed_at Geloescht gelöscht_am imPapierkorb
 """
 NO_MARKS = """
     undeletable delete_protected removed_count deletable can_be_deleted deleted_count trash_count archive_path archiver
