@@ -139,6 +139,8 @@ _PLAIN = (
     gettext_noop("rolled back"),
     # Why a run had stopped that was resumed.
     gettext_noop("Resumed the run. It had stopped: %(reason)s"),
+    # Why a run was started, if no person has.
+    gettext_noop("scheduled"),
     # Why everything is stopped, if the person gave no reason.
     gettext_noop("stopped in the admin"),
 )

@@ -110,7 +110,7 @@ def _standing(found: dashboard.Overview) -> Standing:
     return Standing(
         now=timezone.now(),
         duplicates=known.duplicates if known else None,
-        waiting=known.waiting if known else 0,
+        waiting=found.waiting,
         all_on_hold=found.all_on_hold,
         checked_at=known.check.ended_at if known else None,
         old=known is not None and known.old,

@@ -10,6 +10,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
+from cleanup import stored_texts
 from cleanup.admin import badges, conflicts, wording
 from cleanup.admin.base import ReadOnlyAdmin, for_it, plain
 from cleanup.admin.filters import worded
@@ -71,7 +72,7 @@ class RollbackPointAdmin(UndoableAdmin):
 
     @admin.display(description=gettext_lazy("reason"))
     def why(self, point: RollbackPoint) -> str:
-        return " / ".join(filter(None, [safe(point.reason), safe(point.ended_reason)])) or "—"
+        return " / ".join(filter(None, map(stored_texts.shown, [point.reason, point.ended_reason]))) or "—"
 
     @admin.display(description=gettext_lazy("run"))
     def of_run(self, point: RollbackPoint) -> str:

@@ -43,7 +43,7 @@ def _address(site: access.OnSite, _request: HttpRequest, run_id: Any) -> str:
 class RunAdmin(ReadOnlyAdmin):
     """Runs: what was done, or is being done, over many applications."""
 
-    list_display = ["when", "what", "about", "why", "state", "took", "progress", "outcome", "who"]
+    list_display = ["when", "what", "about", "why", "state", "took", "progress", "who"]
     list_filter = [
         worded("kind", gettext_lazy("what"), KINDS),
         worded("status", gettext_lazy("state"), wording.RUN_STATUS),
@@ -239,13 +239,10 @@ class RunAdmin(ReadOnlyAdmin):
         level = badges.run_level(run.status, failed=run.failed_applications)
         return badges.badge(level, f"{wording.run_status(run.status)}{reason}{waiting}")
 
-    @admin.display(description=gettext_lazy("progress"))
-    def progress(self, run: Run) -> Any:
-        return format_html("{}<br>{}", wording.run_progress(run), numbers(run, site=self.admin_site.name))
-
     @admin.display(description=gettext_lazy("what it changed"))
-    def outcome(self, run: Run) -> str:
-        return wording.run_outcome(run) or "—"
+    def progress(self, run: Run) -> Any:
+        counted = numbers(run, site=self.admin_site.name)
+        return format_html("{}<br>{}<br>{}", wording.run_progress(run), counted, wording.run_outcome(run))
 
     def get_fieldsets(self, request: HttpRequest, obj: Run | None = None) -> Any:
         """Leave out what there is nothing to show of."""
@@ -270,7 +267,7 @@ class RunAdmin(ReadOnlyAdmin):
 
     @admin.display(description=gettext_lazy("reason"))
     def why(self, run: Run) -> str:
-        return safe(run.reason) or "—"
+        return stored_texts.shown(run.reason) or "—"
 
     @admin.display(description=gettext_lazy("undoes"))
     def undoes(self, run: Run) -> str:

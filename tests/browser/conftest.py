@@ -195,6 +195,14 @@ class Person:
         found = Axe().run(self.page).response["violations"]
         return [f"{rule['id']}: {rule['nodes']}" for rule in found if rule["impact"] in ("serious", "critical")]
 
+    def cut_off(self) -> list[str]:
+        """Return the tables of which a part lies off the screen, by their headings."""
+        return self.page.evaluate(
+            """[...document.querySelectorAll(".results, .cleanup-scroll")]
+                .filter(one => one.scrollWidth > one.clientWidth)
+                .map(one => one.querySelector("thead").innerText)"""
+        )
+
     def overflow(self) -> int:
         """Return by how many pixels the page is wider than the window."""
         return self.page.evaluate("document.documentElement.scrollWidth - window.innerWidth")

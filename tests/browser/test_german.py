@@ -93,7 +93,7 @@ class TestGerman:
             ann.go(page)
             # Before axe, which is complained of as well; one page is not there.
             heard = [one for one in ann.complaints if not one.endswith("nowhere/)")]
-            found[page] = (ann.overflow() > 0, heard, ann.barriers())
+            found[page] = (ann.overflow() > 0, ann.cut_off(), heard, ann.barriers())
             ann.complaints.clear()
         assert {page: faults for page, faults in found.items() if any(faults)} == {}
 

@@ -2,8 +2,9 @@
 
 import pytest
 from django.urls import reverse
+from playwright.sync_api import expect
 
-from cleanup.models import Hold
+from cleanup.models import Hold, Result, Run
 from cleanup.services import DatabaseCleanupService
 from tests.browser.conftest import ALIAS
 from tests.support.trees import tree
@@ -42,6 +43,19 @@ def test_forty_holds_are_removed_at_once(person, held, width):
     ann.sees("40 holds were removed")
     assert not Hold.objects.using(ALIAS).exists()
     assert ann.complaints == []
+
+
+def test_the_buttons_of_one_list_do_not_lie_over_the_other(person, held):
+    run = Run.objects.using(ALIAS).create(kind="cleanup", status="completed")
+    Result.objects.using(ALIAS).bulk_create(
+        Result(run=run, application_key=f"{number}", status="failed", error_code="collision") for number in range(25)
+    )
+    ann = person()
+    ann.go(reverse("admin:cleanup_decisions"))
+    ann.page.get_by_role("link", name="On hold (40)").click()
+    expect(ann.page.get_by_role("button", name="Remove selected holds …")).to_be_in_viewport()
+    expect(ann.page.get_by_role("button", name="Put selected on hold …")).not_to_be_in_viewport()
+    Run.objects.using(ALIAS).all().delete()
 
 
 def test_all_that_a_list_finds_are_removed_without_a_script(person, held):

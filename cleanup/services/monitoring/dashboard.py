@@ -85,6 +85,12 @@ class Overview:
         return self.knowledge.check if self.knowledge else None
 
     @property
+    def waiting(self) -> int:
+        """Count the applications with duplicates that wait for a person; 0 if holds were removed since the check."""
+        waiting = self.knowledge.waiting if self.knowledge else 0
+        return waiting if waiting <= sum(self.decisions) else 0
+
+    @property
     def all_on_hold(self) -> bool:
         """Return whether people have put every application with duplicates on hold, as far as the check knows."""
         if self.knowledge is None or self.decisions.open:

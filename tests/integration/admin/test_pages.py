@@ -228,11 +228,14 @@ class TestCleanupPage:
     def test_says_what_is_not_well(self, boss):
         ConsistencyCheck.objects.create(ended_at=timezone.now(), duplicate_applications=3, waiting_applications=2)
         Alert.objects.create(fingerprint="x", code="x", message="Much is wrong.")
+        Hold.objects.bulk_create(Hold(application_key=key) for key in "12")
         page = text(boss.get(address("overview")))
         known = "3 applications have duplicates (2 of them on hold, refused or too large) and 1 alert is open."
         assert known in page
         assert "2 of them were then on hold, refused or too large." in page
         assert "Much is wrong." in page
+        Hold.objects.all().delete()  # the next check counts them anew
+        assert "3 applications have duplicates and 1 alert is open." in text(boss.get(address("overview")))
 
     def test_names_the_application_of_a_run_that_had_one(self, boss, using, cleaned):
         page = boss.get(address("overview"))

@@ -36,6 +36,15 @@ def test_lists_its_applications_and_why_one_was_left_alone(boss, run):
     assert "All results of this run (2)" in page
 
 
+def test_says_why_a_schedule_started_it_in_the_persons_language(boss, run):
+    Run.objects.update(reason="scheduled")
+    run.points.update(reason="scheduled")
+    point = address("rollbackpoint_change", run.points.get().pk)
+    for page in (address("run_change", run.pk), address("run_changelist"), point):
+        shown = text(boss.get(page, headers={"accept-language": "de"}))
+        assert ("nach Plan" in shown, "scheduled" in shown) == (True, False)
+
+
 def test_lists_no_more_than_a_page(using, run, monkeypatch):
     monkeypatch.setattr(run_results, "MOST_SHOWN", 1)
     assert [row.name for row in run_results.first(run, site="admin")] == ["Loan 15"]
