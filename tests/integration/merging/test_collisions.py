@@ -332,7 +332,9 @@ class TestFoldersThatCannotMove:
         self.disown(scratch_database, beside, beside.application)
         if is_postgresql(scratch_database):
             self.exclude(scratch_database, "CAST(:folders.name AS text)")
-        assert cleaned_and_undone(scratch_database).status(beside) == "completed"
+        moves = tree(scratch_database, "A, A/B, A/B")
+        found = cleaned_and_undone(scratch_database)
+        assert (found.status(beside), found.status(moves)) == ("completed", "completed")
 
     def test_take_another_name_where_the_setting_says_so(self, scratch_database, beside, settings):
         settings.CLEANUP_COLLISIONS = {named(":folders"): {"rename": named(":folders.name")}}
