@@ -26,7 +26,7 @@ from django.utils.html import format_html
 from django.utils.translation import gettext as _
 
 from cleanup import conf, services
-from cleanup.admin import errors, names, sign_in_return, wording
+from cleanup.admin import errors, names, refusals, sign_in_return, wording
 from cleanup.exceptions import CleanupError
 from cleanup.manual import SECTIONS
 from cleanup.permissions import CLEANING, AnyOf, Permission
@@ -125,13 +125,13 @@ def refused(request: HttpRequest, error: CleanupError) -> None:
     more = (
         format_html(' <a href="{}">{}</a>', address(site_of(request), "run_change", run), _("Show it")) if run else ""
     )
-    command, manual = wording.COMMANDS.get(error.code, ""), manual_link(site_of(request), error.code)
+    command, manual = refusals.COMMANDS.get(error.code, ""), manual_link(site_of(request), error.code)
     for_it = (
         format_html("<details><summary>{}</summary><code>{}</code> {}</details>", _("For IT"), command, manual)
         if command or manual
         else ""
     )
-    messages.error(request, format_html("{}{}{}", wording.refusal(error), more, for_it))
+    messages.error(request, format_html("{}{}{}", refusals.refusal(error), more, for_it))
 
 
 def log(request: HttpRequest, what: models.Model, message: Any) -> None:

@@ -19,7 +19,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from cleanup import conf, stored_texts
-from cleanup.admin import access, duplicates_list, obstacles, wording
+from cleanup.admin import access, duplicates_list, obstacles, refusals, wording
 from cleanup.admin.access import Pages, page
 from cleanup.admin.chosen_decisions import chosen
 from cleanup.admin.preview_views import PreviewPages
@@ -248,7 +248,7 @@ def _to_be_cleaned_up(number: int, checked_at: datetime | None) -> str:
 
 def _forecast(row: confirmation.MergeForecast) -> str:
     if row.obstacle:
-        return wording.obstacle(row.obstacle)
+        return refusals.obstacle(row.obstacle)
     if not row.folders_removed:
         return _("There is nothing to do.")
     return wording.to_merge(row.folders_removed, row.files_moved, row.rows_moved)

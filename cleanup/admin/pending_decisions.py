@@ -12,7 +12,7 @@ from django.urls import URLPattern
 from django.utils.translation import gettext as _
 
 from cleanup import stored_texts
-from cleanup.admin import access, approvals, titles, wording
+from cleanup.admin import access, approvals, refusals, titles, wording
 from cleanup.admin.access import Pages, page
 from cleanup.admin.chosen_decisions import MOST_CHOSEN
 from cleanup.admin.selection import all_of_them
@@ -106,7 +106,7 @@ class DecisionPages(Pages):
             yield from (self._hold(hold, labels.get(hold.application_key, "")) for hold in held)
 
     def _decision(self, row: pending_decisions.PendingDecision, label: str) -> dict[str, Any]:
-        advice = wording.advice(row.code)
+        advice = refusals.advice(row.code)
         point = row.result.point if row.can_undo and row.result else None
         return {
             **self._application(row.application_id, label),
@@ -122,7 +122,7 @@ class DecisionPages(Pages):
         }
 
     def _hold(self, hold: Hold, label: str) -> dict[str, Any]:
-        advice = wording.advice("held")
+        advice = refusals.advice("held")
         return {
             **self._application(hold.application_key, label),
             "what": advice.what,

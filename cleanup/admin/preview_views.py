@@ -13,7 +13,7 @@ from django.utils.html import format_html
 from django.utils.translation import gettext as _
 
 from cleanup import conf
-from cleanup.admin import access, obstacles, preview_wording, wording
+from cleanup.admin import access, obstacles, preview_wording, refusals, wording
 from cleanup.admin.access import Pages, page
 from cleanup.admin.tree import Drawing
 from cleanup.exceptions import CleanupError, InvalidKey, UnknownObject
@@ -134,7 +134,7 @@ class PreviewPages(Pages):
             "groups_left_out": max(0, len(found.groups) + found.groups_left_out - MOST_GROUPS),
             "linked": preview_wording.moving_records(found),
             "differing": preview_wording.differing(found),
-            "obstacles": [wording.obstacle(code) for code in (["held"] if held else []) + blocked],
+            "obstacles": [refusals.obstacle(code) for code in (["held"] if held else []) + blocked],
             "held": held,
             "blocked": blocked,
             "trees": self._drawing(found).whole(),

@@ -15,7 +15,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from cleanup import conf
-from cleanup.admin import access, obstacles, wording
+from cleanup.admin import access, obstacles, refusals, wording
 from cleanup.admin.access import Pages, page
 from cleanup.exceptions import CleanupError, UnknownObject
 from cleanup.permissions import CLEANING, Permission, to_clean_up
@@ -145,7 +145,7 @@ class RepairPages(Pages):
 
 
 def _why(result: Any) -> str:
-    return wording.advice(result.error_code).what
+    return refusals.advice(result.error_code).what
 
 
 def _group(group: ProposedGroup) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop, ngettext
 
 from cleanup import conf
-from cleanup.admin import access, obstacles, wording
+from cleanup.admin import access, obstacles, refusals, wording
 from cleanup.admin.access import Pages, page
 from cleanup.admin.conflicts import described
 from cleanup.exceptions import CleanupError, TooLargeToPreview
@@ -126,7 +126,7 @@ class UndoPages(Pages):
         try:
             found = requests.preview_rollback(using=access.database(), rollback_id=rollback_id)
         except TooLargeToPreview:
-            too_large = str(wording.TOO_LARGE_TO_LOOK_INTO)
+            too_large = str(refusals.TOO_LARGE_TO_LOOK_INTO)
             return self._page(
                 request, what, too_large, None, back, rollback_id=rollback_id, not_restored=not_restored, held=held
             )
@@ -135,7 +135,7 @@ class UndoPages(Pages):
             return self._page(
                 request,
                 what,
-                wording.refusal(error),
+                refusals.refusal(error),
                 None,
                 back,
                 rollback_id=rollback_id,

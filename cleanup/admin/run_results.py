@@ -7,7 +7,7 @@ from django.contrib.admin.utils import quote
 from django.db.models import Count
 from django.utils.translation import gettext as _
 
-from cleanup.admin import access, badges, wording
+from cleanup.admin import access, badges, refusals, wording
 from cleanup.models import Result, Run
 from cleanup.services import folders
 from cleanup.text_safety import safe
@@ -66,7 +66,7 @@ def causes(run: Run, *, site: str) -> list[Cause]:
     failed = Result.objects.using(access.database()).filter(run=run, status=Result.Status.FAILED).order_by()
     found = failed.values_list("error_code").annotate(number=Count("pk")).order_by("-number", "error_code")
     return [
-        Cause(wording.counted(number, "application"), wording.obstacle(code), access.manual_link(site, code))
+        Cause(wording.counted(number, "application"), refusals.obstacle(code), access.manual_link(site, code))
         for code, number in found
     ]
 
@@ -81,7 +81,7 @@ def _row(result: Result, run: Run, label: str, site: str) -> Row:
         result=access.address(site, "result_change", result.pk),
         state=badges.badge(badges.RESULTS.get(result.status, "unknown"), wording.result_status(result.status)),
         outcome=wording.result_outcome(result),
-        why=wording.obstacle(result.error_code) if result.error_code else "",
+        why=refusals.obstacle(result.error_code) if result.error_code else "",
         for_it=safe(result.error_message),
         kept=_kept(result.details),
         again=again(result, site=site),

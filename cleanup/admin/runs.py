@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, gettext_noop, pgettext_lazy
 
 from cleanup import stored_texts
-from cleanup.admin import access, badges, conflicts, copy_notice, names, run_results, wording
+from cleanup.admin import access, badges, conflicts, copy_notice, names, refusals, run_results, wording
 from cleanup.admin.base import ReadOnlyAdmin, for_it, list_link, plain
 from cleanup.admin.filters import dated, worded
 from cleanup.admin.headline import no_progress
@@ -364,13 +364,13 @@ class ResultAdmin(UndoableAdmin):
 
     @admin.display(description=gettext_lazy("why"))
     def why(self, result: Result) -> str:
-        return wording.advice(result.error_code).what if result.error_code else "—"
+        return refusals.advice(result.error_code).what if result.error_code else "—"
 
     @admin.display(description=gettext_lazy("next step"))
     def next_step(self, result: Result) -> str:
         if not result.error_code:
             return "—"
-        step, again = wording.advice(result.error_code).next_step, run_results.again(result, site=self.admin_site.name)
+        step, again = refusals.advice(result.error_code).next_step, run_results.again(result, site=self.admin_site.name)
         return format_html('{} <a href="{}">{}</a>', step, again, _("See the new preview")) if again else step
 
     @admin.display(description=gettext_lazy("manual"))

@@ -13,7 +13,7 @@ from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, gettext_noop, ngettext
 
-from cleanup.admin import access, names, obstacles, wording
+from cleanup.admin import access, names, obstacles, refusals, wording
 from cleanup.admin.selection import Line, Question, SelectableAdmin
 from cleanup.exceptions import CleanupError, TooLargeToPreview
 from cleanup.models import RollbackPoint
@@ -76,7 +76,7 @@ class UndoableAdmin(SelectableAdmin):
         except TooLargeToPreview:
             return Line(name, _("It is too large to examine on a page."), left_out=True, address=alone)
         except CleanupError as error:
-            return Line(name, wording.refusal(error), left_out=True, address=alone)
+            return Line(name, refusals.refusal(error), left_out=True, address=alone)
         changed = len(found.conflicts) + found.conflicts_left_out
         if changed:
             words = ngettext(

@@ -7,7 +7,7 @@ import pytest
 from django.utils import timezone
 
 from cleanup import exceptions
-from cleanup.admin import wording
+from cleanup.admin import refusals, wording
 from cleanup.backends.finding_kinds import CODES
 from cleanup.models import Result, RollbackPoint, Run, Schedule, Verification
 from cleanup.services.integrity.outlook import Estimate
@@ -98,11 +98,11 @@ class TestRefusals:
 
     @pytest.mark.parametrize("kind", REFUSALS, ids=lambda kind: kind.code)
     def test_have_words_and_a_next_step(self, kind):
-        known = wording.advice(kind.code) != wording.advice("no such code")
+        known = refusals.advice(kind.code) != refusals.advice("no such code")
         assert known or kind.code in self.AT_THE_SHELL | self.IN_THE_API | self.INTERNAL
 
     def test_say_what_to_do(self):
-        assert wording.refusal(exceptions.Busy(run_id="r-1")).startswith("Another cleanup is running. Wait for it")
+        assert refusals.refusal(exceptions.Busy(run_id="r-1")).startswith("Another cleanup is running. Wait for it")
 
 
 class TestProblems:
