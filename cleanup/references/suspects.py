@@ -50,7 +50,7 @@ def by_other_key(table: TableName, column: str, hits: Hits, *, folders: TableNam
     """Report a column that holds another key of folders than that by which they are known."""
     entry = pasted(entry_of(table, column))
     referring = f"FOREIGN KEY ({quoted(column)}) REFERENCES {folders.quoted} ({quoted(key)})"
-    remedy = f"ALTER TABLE {table.quoted} ADD {referring};" if table.schema else f"recreate {table} with {referring}"
+    remedy = f"ALTER TABLE {table.quoted} ADD {referring};" if table.schema else f"recreate {table} with {referring}."
     return Problem(
         "suspected",
         str(table),
