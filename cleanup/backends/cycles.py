@@ -78,8 +78,10 @@ def count_doubtful(sql: FolderSql, scope: Scope) -> Query:
         ), inner_folders AS MATERIALIZED (
             SELECT o.folder, o.parent
               FROM own AS o
-             WHERE o.parent IS NOT NULL
-               AND (o.folder IN (SELECT c.parent FROM own AS c) OR o.parent NOT IN (SELECT p.folder FROM own AS p))
+              -- Joined, because a subquery of more rows than fit into work_mem would be read for each folder.
+              LEFT JOIN own AS p ON p.folder = o.parent
+              LEFT JOIN (SELECT DISTINCT c.parent FROM own AS c) AS c ON c.parent = o.folder
+             WHERE o.parent IS NOT NULL AND (c.parent IS NOT NULL OR p.folder IS NULL)
         ), walk(folder, level) AS (
             SELECT i.folder, 1
               FROM inner_folders AS i

@@ -96,9 +96,12 @@ _REFUSED = block(
     """
 )
 
-_AMONG_HELD = "application_key IN (SELECT h.application_key FROM cleanup_hold AS h)"
-_AMONG_LARGE = "application_key IN (SELECT l.application_key FROM large AS l)"
-_AMONG_REFUSED = "application_key IN (SELECT r.application_key FROM refused AS r)"
+#: Joined to ``affected``, each a row at most. A subquery in an expression would be read for each application as soon as
+#: its rows took more than the server's ``work_mem``.
+_HELD = "LEFT JOIN cleanup_hold AS h ON h.application_key = affected.application_key"
+_LARGE = "LEFT JOIN large AS l ON l.application_key = affected.application_key"
+_REFUSED_BEFORE = "LEFT JOIN refused AS r ON r.application_key = affected.application_key"
+_QUEUED = "LEFT JOIN cleanup_queuedapplication AS q ON q.application_key = affected.application_key"
 
 
 class FolderSql(ForestSql):
@@ -442,27 +445,33 @@ class FolderSql(ForestSql):
 
         Those that are queued come before them, and those that were refused when last tried after them.
         """
-        ctes, conditions, order = [_REFUSED], ["1 = 1"], [_AMONG_REFUSED]
+        ctes, joins, conditions = [_REFUSED], [_REFUSED_BEFORE], ["1 = 1"]
+        order = ["r.application_key IS NOT NULL"]
         if not cleanable.held:
-            conditions.append(f"NOT {_AMONG_HELD}")
+            joins.append(_HELD)
+            conditions.append("h.application_key IS NULL")
         if cleanable.most_folders is not None:
             ctes.append(self._large(cleanable.most_folders))
-            conditions.append(f"NOT {_AMONG_LARGE}")
+            joins.append(_LARGE)
+            conditions.append("l.application_key IS NULL")
         if cleanable.queued_first:
-            order.append("application_key IN (SELECT q.application_key FROM cleanup_queuedapplication AS q) DESC")
+            joins.append(_QUEUED)
+            order.append("q.application_key IS NULL")
         return block(
             """
             WITH {ctes}
-            SELECT application_key, roots, duplicates
+            SELECT affected.application_key, roots, duplicates
               FROM (
                 {affected}
               ) AS affected
+              {joins}
              WHERE {conditions}
-             ORDER BY {order}, duplicates DESC, application_key
+             ORDER BY {order}, duplicates DESC, affected.application_key
              LIMIT %(limit)s
             """,
             ctes=joined(", ", ctes),
             affected=self.affected(Scope()),
+            joins="\n".join(joins),
             conditions=" AND ".join(conditions),
             order=", ".join(order),
         ).bind(limit=limit)
@@ -492,17 +501,17 @@ class FolderSql(ForestSql):
                    count(CASE WHEN held THEN 1 END),
                    count(CASE WHEN large AND NOT held THEN 1 END),
                    count(CASE WHEN refused AND NOT large AND NOT held THEN 1 END)
-              FROM (SELECT {among_held} AS held, {among_large} AS large, {among_refused} AS refused
+              FROM (SELECT h.application_key IS NOT NULL AS held, l.application_key IS NOT NULL AS large,
+                           r.application_key IS NOT NULL AS refused
                       FROM (
                         {affected}
-                      ) AS affected) AS aside
+                      ) AS affected
+                      {joins}) AS aside
             """,
             refused=_REFUSED,
             large=self._large(most_folders),
-            among_held=_AMONG_HELD,
-            among_large=_AMONG_LARGE,
-            among_refused=_AMONG_REFUSED,
             affected=self.affected(Scope()),
+            joins="\n".join((_HELD, _LARGE, _REFUSED_BEFORE)),
         )
 
     def largest(self, limit: int) -> Query:

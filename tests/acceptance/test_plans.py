@@ -128,6 +128,15 @@ def mistakes(plan: Plan) -> list[str]:
     ]
 
 
+def growing(plan: Plan) -> list[str]:
+    """Name the subqueries in expressions that give as many rows as what is worked on: the server hashes only few."""
+    return [
+        f"{node.kind} {node.of}: {node.actual:,} rows"
+        for node in plan.nodes
+        if node.in_expression and node.actual >= ENOUGH
+    ]
+
+
 def test_of_the_whole_story(large_database, server, subtests):
     story = Story(large_database, server)
     story.tell()
@@ -135,6 +144,8 @@ def test_of_the_whole_story(large_database, server, subtests):
         with subtests.test(f"{name}: nothing is compiled"):
             assert part
             assert [plan.statement for plan in part if plan.compiled] == []
+        with subtests.test(f"{name}: no subquery in an expression grows with what is worked on"):
+            assert [(plan.statement, subquery) for plan in part for subquery in growing(plan)] == []
         with subtests.test(f"{name}: the planner knows how many rows come"):
             assert [(plan.statement, mistake) for plan in part for mistake in mistakes(plan)] == []
     for name, part in story.reads.items():

@@ -43,6 +43,8 @@ class Node:
     """Rows in all loops, with those that a filter removed."""
     filtered: float
     """Those, which an index did not spare."""
+    in_expression: bool
+    """Whether it gives the rows of a subquery in an expression, which is read for each row unless it can be hashed."""
     guessed: bool
     """Whether it need not be read to its end, below a limit or in a subquery that is asked for one row."""
 
@@ -107,6 +109,7 @@ def _nodes(node: dict[str, Any], *, guessed: bool) -> Iterator[Node]:
             actual=node["Actual Rows"],
             read=(node["Actual Rows"] + filtered) * loops,
             filtered=filtered * loops,
+            in_expression=node.get("Subplan Name", "").startswith("SubPlan"),
             guessed=guessed,
         )
     for child in node.get("Plans", ()):

@@ -24,7 +24,7 @@ def left_behind(*, using: str, source: Run, by: Run | None = None) -> LeftBehind
     """Return what a rollback of the run ``source`` leaves as it is; ``by`` is the run that rolls it back, if any."""
     points = RollbackPoint.objects.using(using).filter(run=source).exclude(status=RollbackPoint.Status.LIVE)
     if by is not None:
-        points = points.exclude(pk__in=Result.objects.using(using).filter(run=by).exclude(point=None).values("point"))
+        points = points.filter(~Exists(Result.objects.using(using).filter(run=by, point=OuterRef("pk"))))
     cleaned_again = RollbackPoint.objects.using(using).filter(
         application_key=OuterRef("application_key"),
         kind__in=RollbackPoint.OF_CHANGES,
