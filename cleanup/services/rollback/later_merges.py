@@ -164,11 +164,15 @@ class LaterChanges:
         points = {row.conflict.point for row in by_key.values()}
         own = SnapshotRow.objects.using(self.using).filter(point__in=points, table=label).order_by()
         since = dict(own.values_list("point_id").annotate(Min("id")))
-        for row in journaled.filter(id__gt=min(since.values())).iterator(chunk_size=_PAGE):
-            for key in self._reader(row.point).row_keys(row):
-                known = by_key.get(key)
-                if known is not None and row.point_id != known.conflict.point and row.pk > since[known.conflict.point]:
-                    yield known, row.point_id
+        after = min(since.values())
+        while page := list(journaled.filter(id__gt=after)[:_PAGE]):
+            for row in page:
+                for key in self._reader(row.point).row_keys(row):
+                    known = by_key.get(key)
+                    point = row.point_id
+                    if known is not None and point != known.conflict.point and row.pk > since[known.conflict.point]:
+                        yield known, point
+            after = page[-1].pk
 
     def _reader(self, point: RollbackPoint) -> journal.Reader:
         if point.schema_id not in self._readers:

@@ -1,6 +1,7 @@
 """The reports of runs, as far as they have come: their results, added up by the database."""
 
 from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
 from django.db.models import Count, Q, QuerySet, Sum
@@ -22,6 +23,9 @@ from cleanup.services.results import (
 )
 from cleanup.services.rollback.not_restored import LeftBehind, inexact_of, left_behind
 from cleanup.services.runs.lifecycle import results_of
+
+#: Results that are read at a time.
+_PAGE = 1000
 
 
 def find_run(*, using: str, run_id: Any) -> Run:
@@ -50,7 +54,7 @@ def cleanup_report(run: Run, *, using: str, all_results: bool = False) -> Cleanu
 def repair_report(run: Run, *, using: str, all_results: bool = False) -> RepairReport:
     """Return the report of a repair run, with ``all_results`` beyond the usual limit of lists."""
     mended = made = 0
-    for details in results_of(using=using, run=run).order_by().values_list("details", flat=True).iterator(1000):
+    for details in _each(results_of(using=using, run=run), "details"):
         mended += details.get("mended", 0)
         made += details.get("made", 0)
     return RepairReport(
@@ -76,7 +80,7 @@ def _totals(run: Run, *, using: str, all_results: bool) -> dict[str, Any]:
         children=Sum("child_folders_merged"),
     )
     listed = results.select_related("point").order_by("application_key")[: None if all_results else conf.list_limit()]
-    shown = tuple(_as_result(row) for row in listed.iterator(chunk_size=1000))
+    shown = tuple(map(_as_result, listed))
     policies: dict[str, Any] = {}
     for result in shown:
         add_policies(policies, result.details)
@@ -108,10 +112,21 @@ def only_result(run: Run, *, using: str) -> FolderCleanupResult:
     return _as_result(results_of(using=using, run=run).select_related("point").get())
 
 
+def _each(results: QuerySet[Result], field: str) -> Iterator[Any]:
+    """Yield a field of a run's results, in the order of the applications' keys, by which an index gives them.
+
+    In pages: without a server-side cursor, as behind a proxy, ``iterator`` would first fetch them all.
+    """
+    ordered, after = results.order_by("application_key").values_list("application_key", field), ""
+    while page := list(ordered.filter(application_key__gt=after)[:_PAGE]):
+        yield from (value for _, value in page)
+        after = page[-1][0]
+
+
 def _rows_moved(results: QuerySet[Result]) -> dict[str, int]:
     """Return the rows that were re-pointed, by table."""
     rows: Counter[str] = Counter()
-    for moved in results.order_by().values_list("details__moved", flat=True).iterator(chunk_size=1000):
+    for moved in _each(results, "details__moved"):
         rows.update(moved or {})
     return dict(sorted(rows.items()))
 
@@ -139,7 +154,7 @@ def rollback_report(run: Run, *, using: str) -> RollbackResult:
         failed=Count("pk", filter=Q(status=Result.Status.FAILED)),
     )
     restored = _Restored()
-    for details in results.order_by("pk").values_list("details", flat=True).iterator(chunk_size=1000):
+    for details in _each(results, "details"):
         restored.add(details)
     behind = LeftBehind()
     if run.source_run is not None:

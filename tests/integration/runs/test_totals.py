@@ -8,7 +8,7 @@ from django.db.models import Count, Q, Sum
 from cleanup.models import Hold, Result, Run
 from cleanup.references import schema_changes
 from cleanup.services import DatabaseCleanupService
-from cleanup.services.runs import lifecycle
+from cleanup.services.runs import lifecycle, reports
 from cleanup.services.runs.late_arrivals import LateArrivals
 from cleanup.services.runs.team import Team
 from tests.support import dirty_database
@@ -73,6 +73,30 @@ def team(run: Run, after_first: Callable[[], None] | None = None) -> Team:
 
     using = run._state.db
     return Team(using=using, run=run, references=schema_changes.read(using=using), batch_size=2, progress=progress)
+
+
+class TestOfALongRun:
+    """Its results are read in pages."""
+
+    MANY = 2_100
+
+    def make(self, database: str, kind: str, details: dict[str, object]) -> Run:
+        run = Run.objects.using(database).create(kind=kind, status="completed", total_applications=self.MANY)
+        rows = (
+            Result(run=run, application_key=str(number), status="completed", details=details)
+            for number in range(self.MANY)
+        )
+        Result.objects.using(database).bulk_create(rows)
+        return run
+
+    def test_a_rollback(self, database):
+        run = self.make(database, "rollback", {"folders_restored": 2, "files_restored": 3})
+        restored = reports.rollback_report(run, using=database)
+        assert (restored.folders_restored, restored.files_restored) == (2 * self.MANY, 3 * self.MANY)
+
+    def test_a_cleanup(self, database):
+        run = self.make(database, "cleanup", {"moved": {"files": 3}})
+        assert reports.cleanup_report(run, using=database).total_rows_moved == {"files": 3 * self.MANY}
 
 
 class TestOfTwoTeams:
