@@ -1,6 +1,5 @@
 """What people call the things that a page or an entry of the admin's history is about."""
 
-from datetime import datetime
 from functools import singledispatch
 
 from django.db import models
@@ -30,22 +29,26 @@ def name_of(thing: models.Model, *, label: str = "") -> str:  # noqa: ARG001  # 
 
 
 @name_of.register
-def _run(run: Run, **_rest: str) -> str:
+def _run(run: Run, *, label: str = "") -> str:
+    moment = wording.short_moment(run.started_at or run.created_at)
+    if label:  # of its only application
+        return _work(label, run, moment)
     kinds: dict[str, str] = {Run.Kind.CLEANUP: _("Cleanup of %s"), Run.Kind.REPAIR: _("Repair of %s")}
-    return kinds.get(run.kind, _("Undo of %s")) % wording.short_moment(run.started_at or run.created_at)
+    return kinds.get(run.kind, _("Undo of %s")) % moment
 
 
 @name_of.register
 def _result(result: Result, *, label: str = "") -> str:
-    return _work(label or result.application_key, result.run, result.run.started_at or result.run.created_at)
+    day = wording.day(result.run.started_at or result.run.created_at)
+    return _work(label or result.application_key, result.run, day)
 
 
 @name_of.register
 def _point(point: RollbackPoint, *, label: str = "") -> str:
-    return _work(label or point.application_key, point.run, point.created_at)
+    return _work(label or point.application_key, point.run, wording.day(point.created_at))
 
 
-def _work(name: str, run: Run | None, moment: datetime) -> str:
+def _work(name: str, run: Run | None, day: str) -> str:
     """Name what was done to one application."""
     if run and run.kind == Run.Kind.REPAIR:
         what = _("%(name)s: repair of %(day)s")
@@ -53,7 +56,7 @@ def _work(name: str, run: Run | None, moment: datetime) -> str:
         what = _("%(name)s: undo of %(day)s")
     else:
         what = _("%(name)s: cleanup of %(day)s")
-    return what % {"name": safe(name), "day": wording.day(moment)}
+    return what % {"name": safe(name), "day": day}
 
 
 @name_of.register

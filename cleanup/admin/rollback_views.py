@@ -59,21 +59,8 @@ class UndoPages(Pages):
             return self._start(request, run, run.pk, back)
         undo = previews.of_run(using=access.database(), run=run, listed=MOST_LOOKED_INTO)
         lost = wording.not_restored(undo.expired, [safe(name) for name in undo.expired_applications])
-        number = undo.points
         repair = run.kind == Run.Kind.REPAIR
-        if repair:
-            words = ngettext(
-                "everything that this repair of %(number)s application changed",
-                "everything that this repair of %(number)s applications changed",
-                number,
-            )
-        else:
-            words = ngettext(
-                "everything that this cleanup of %(number)s application changed",
-                "everything that this cleanup of %(number)s applications changed",
-                number,
-            )
-        what = words % {"number": wording.number_text(number)}
+        what = _everything_of(run, undo.points)
         if undo.points > MOST_LOOKED_INTO:
             known = [
                 wording.folders_come_back(undo.folders),
@@ -114,11 +101,8 @@ class UndoPages(Pages):
     def _record(self, request: HttpRequest, point: RollbackPoint, back: str) -> HttpResponse:
         if request.method == "POST":
             return self._start(request, point, point.uuid, back)
-        labels = applications.labels(using=access.database(), application_ids=[point.application_key])
-        name = safe(labels.get(point.application_key, "") or point.application_key)
-        repair = point.kind == RollbackPoint.Kind.REPAIR
-        what = _("the repair of %s") if repair else _("the cleanup of %s")
-        return self._looked_into(request, what % name, point.uuid, back, held=not repair)
+        held = point.kind != RollbackPoint.Kind.REPAIR
+        return self._looked_into(request, _work_on_application(point), point.uuid, back, held=held)
 
     def _looked_into(
         self, request: HttpRequest, what: str, rollback_id: UUID, back: str, *, not_restored: str = "", held: bool
@@ -170,8 +154,7 @@ class UndoPages(Pages):
         return self.render(
             request,
             "undo",
-            title=_("Undo?"),
-            what=what,
+            title=_("Undo %s?") % what,
             effects=effects,
             left_as_it_is=wording.left_as_it_is(len(conflicts) + found.conflicts_left_out) if found is not None else "",
             not_restored=not_restored,
@@ -206,3 +189,30 @@ class UndoPages(Pages):
         access.log(request, target, _LOGGED[skip, copies])
         messages.success(request, _("The undo has started. This page follows it."))
         return redirect(self.url("run_change", run.pk))
+
+
+def _everything_of(run: Run, number: int) -> str:
+    """Name what undoing a run undoes: by its application if there is one alone, else by their number."""
+    live = RollbackPoint.objects.using(access.database()).filter(run=run, status=RollbackPoint.Status.LIVE)
+    point = live.first() if number == 1 else None
+    if point is not None:
+        return _work_on_application(point)
+    if run.kind == Run.Kind.REPAIR:
+        words = ngettext(
+            "everything that this repair of %(number)s application changed",
+            "everything that this repair of %(number)s applications changed",
+            number,
+        )
+    else:
+        words = ngettext(
+            "everything that this cleanup of %(number)s application changed",
+            "everything that this cleanup of %(number)s applications changed",
+            number,
+        )
+    return words % {"number": wording.number_text(number)}
+
+
+def _work_on_application(point: RollbackPoint) -> str:
+    labels = applications.labels(using=access.database(), application_ids=[point.application_key])
+    what = _("the repair of %s") if point.kind == RollbackPoint.Kind.REPAIR else _("the cleanup of %s")
+    return what % safe(labels.get(point.application_key, "") or point.application_key)

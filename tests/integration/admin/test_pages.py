@@ -633,6 +633,13 @@ class TestApplications:
         key = application_with_duplicates(using)
         assert f"Loan {key} 2 1 Preview" in text(boss.get(address("applications")))
 
+    @pytest.mark.parametrize(
+        ("language", "words"), [("en", "counts folders that lie beside"), ("de", "zählt Ordner, die neben einem")]
+    )
+    def test_explain_what_their_number_of_duplicates_counts(self, boss, using, language, words):
+        application_with_duplicates(using)
+        assert words in text(boss.get(address("applications"), headers={"accept-language": language}))
+
     def test_are_found_by_the_name_of_their_top_folder(self, boss, using):
         key = application_with_duplicates(using)
         assert key in text(boss.get(address("applications", q="lOA")))

@@ -44,7 +44,7 @@ def test_a_problem_is_shown_repaired_and_undone(boss, cluster, using, loan):
     page = boss.get(address("run_change", run.pk))
     assert "Repaired: A folder lies in a folder of another application." in text(page)
     page = text(boss.get(address("undo_run", run.pk)))
-    assert "This undoes everything that this repair of 1 application changed ." in page
+    assert "Undo the repair of Loan?" in page
     assert "on hold, or the next cleanup" not in page
     assert boss.post(address("undo_run", run.pk), {"reason": "no"}).status_code == 302
     service.resume(Run.objects.using(using).get(kind=Run.Kind.ROLLBACK).pk)

@@ -183,3 +183,36 @@ def test_leaves_out_what_there_is_nothing_to_show_of(boss, using, run):
     undo = DatabaseCleanupService(using=using).rollback_cleanup(run.pk, reason="by mistake").run_id
     page = text(boss.get(address("run_change", undo)))
     assert [words for words in ("Reason:", "Undoes:", "Undo records:") if words in page] == ["Reason:", "Undoes:"]
+
+
+class TestTitles:
+    def test_name_the_only_application(self, boss, using):
+        service = DatabaseCleanupService(using=using)
+        loan = tree(using, "Loan 16/Docs(1)*2").application
+        cleanup = service.cleanup_all_duplicate_folders(applications=[loan]).run_id
+        undo = service.rollback_cleanup(cleanup).run_id
+        for run_id, words in ((cleanup, "cleanup of"), (undo, "undo of")):
+            assert f"Loan 16: {words}" in boss.get(address("run_change", run_id)).context["title"]
+
+    def test_give_the_time_of_a_run_of_several(self, boss, run):
+        assert boss.get(address("run_change", run.pk)).context["title"].startswith("Cleanup of")
+
+    @pytest.mark.parametrize(
+        ("language", "title"),
+        [("en", "Undo the cleanup of Loan 14?"), ("de", "Rückgängig machen: die Bereinigung von Loan 14?")],
+    )
+    def test_of_an_undo_name_the_only_application_that_it_undoes(self, boss, run, language, title):
+        headers = {"accept-language": language}
+        for page in (address("undo_run", run.pk), address("undo_record", run.points.get().pk)):
+            assert boss.get(page, headers=headers).context["title"] == title
+
+    def test_of_an_undo_of_several_give_their_number(self, boss, using):
+        made = [tree(using, f"Loan {number}/Docs(1)*2").application for number in (17, 18)]
+        run_id = DatabaseCleanupService(using=using).cleanup_all_duplicate_folders(applications=made).run_id
+        title = boss.get(address("undo_run", run_id)).context["title"]
+        assert title == "Undo everything that this cleanup of 2 applications changed?"
+
+
+@pytest.mark.parametrize(("query", "counted"), [({}, False), ({"q": "Loan"}, True)])
+def test_history_counts_results_where_something_is_looked_for(boss, run, query, counted):
+    assert ("1 result Show all" in text(boss.get(address("run_changelist", **query)))) is counted
