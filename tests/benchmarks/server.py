@@ -5,9 +5,11 @@ The server is set as one for real work would be: what is committed is on disk.
 
 import contextlib
 import os
+import re
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -27,6 +29,9 @@ SERVER_SETTINGS = {
     "max_wal_size": "8GB",
     "checkpoint_timeout": "30min",
 }
+#: Seconds between two looks at a process's memory.
+_GLANCE = 0.02
+
 _KEPT_FROM_TESTS = ("listen_addresses", "max_connections", "timezone")
 
 
@@ -38,13 +43,36 @@ class Child:
     seconds: float
     """From fork to exit."""
     peak_bytes: int
-    """Of its resident memory."""
+    """Of its resident memory; 0 where the system does not tell."""
     processor_seconds: float
     """In user and system mode."""
 
 
 #: How the tables came to be: by another program, with rows in the tables that refer to folders or without, or by us.
 TABLES = ("adopted", "adopted-empty", "own")
+
+
+@contextlib.contextmanager
+def watched(pid: int) -> Iterator[list[int]]:
+    """Collect the peaks of a process's resident memory, in bytes, for the block.
+
+    What the kernel accounts for when it has ended begins with the memory of the process that started it.
+    """
+    peaks, ended = [0], threading.Event()
+
+    def watch() -> None:
+        while not ended.wait(_GLANCE):
+            with contextlib.suppress(OSError):  # it has ended
+                status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
+                peaks.extend(int(kilobytes) * 1024 for kilobytes in re.findall(r"^VmHWM:\s+(\d+) kB$", status, re.M))
+
+    watching = threading.Thread(target=watch, daemon=True)
+    watching.start()
+    try:
+        yield peaks
+    finally:
+        ended.set()
+        watching.join()
 
 
 class Stage:
@@ -171,7 +199,8 @@ class Stage:
             process = subprocess.Popen(
                 list(command), cwd=ROOT, env=self.environment(database) | variables, stdout=output, stderr=errors
             )
-            _, status, usage = os.wait4(process.pid, 0)
+            with watched(process.pid) as peak:
+                _, status, usage = os.wait4(process.pid, 0)
             seconds = time.perf_counter() - started
             process.returncode = os.waitstatus_to_exitcode(status)
             output.seek(0)
@@ -180,10 +209,9 @@ class Stage:
             if process.returncode:
                 told = f"{said}{errors.read().decode()}"
                 raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}: {told}")
-        unit = 1 if sys.platform == "darwin" else 1024
         return Child(
             output=said,
             seconds=seconds,
-            peak_bytes=usage.ru_maxrss * unit,
+            peak_bytes=max(peak),
             processor_seconds=usage.ru_utime + usage.ru_stime,
         )

@@ -1,11 +1,13 @@
 """The benchmark measures what it says: its dataset has the promised shape, and its bare SQL merges it."""
 
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import pytest
 from django.db import connections, transaction
 
-from tests.benchmarks import adopted, baselines, dataset, scale, versions
+from tests.benchmarks import adopted, baselines, dataset, scale, server, versions
 from tests.benchmarks.measures import Figure
 
 APPLICATIONS = 40
@@ -26,6 +28,14 @@ def cursor(database):
 def counts(cursor) -> tuple[int, ...]:
     cursor.execute(COUNTS)
     return tuple(cursor.fetchone())
+
+
+def test_the_memory_of_a_process_is_not_that_of_its_parent():
+    ballast = b"x" * 300_000_000
+    process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(0.3)"])
+    with server.watched(process.pid) as peaks:
+        process.wait()
+    assert 0 < max(peaks) < len(ballast) / 3
 
 
 @pytest.mark.only("postgresql")
