@@ -33,9 +33,10 @@ _HISTORY = (
         reason, options, settings, code_version, database_identity, total_applications, done_applications,
         failed_applications, held_applications, skipped_applications,
         folders_removed, files_moved, done_when_resumed, waiting_for, seconds_worked, probes,
-        created_at, started_at, paused_by_error)
+        created_at, started_at, paused_by_error, restored)
     SELECT gen_random_uuid(), 'cleanup', 'completed', '', true, n::text, 'ann', 'schedule', '', '{}', '{}', '0', 'x',
-        %(per_run)s, %(per_run)s, 0, 0, 0, 100, 400, 0, '', 1, '{}', now() - n * interval '1 hour', now(), false
+        %(per_run)s, %(per_run)s, 0, 0, 0, 100, 400, 0, '', 1, '{}', now() - n * interval '1 hour', now(), false,
+        '{}'
       FROM generate_series(1, %(runs)s) AS n
     """,
     """
