@@ -7,11 +7,13 @@ and counted by the database.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, NamedTuple, TypeVar, overload
 
 from django.db.models import Count, Exists, Model, OuterRef, QuerySet, Value
 
 from cleanup.models import Hold, QueuedApplication, Result, RollbackPoint, Run
+from cleanup.paging import in_pages
 from cleanup.services.merging.decisions import MISSING
 
 #: Rows read at a time if all are wanted.
@@ -110,15 +112,15 @@ def held(*, using: str) -> QuerySet[Hold]:
 
 def every_open(*, using: str) -> Iterator[PendingDecision]:
     """Yield all open decisions."""
-    for result in _in_pages(_unsettled(using).select_related("run", "point")):
+    for result in _each(_unsettled(using).select_related("run", "point")):
         yield _of_result(result)
-    for queued in _in_pages(_queued(using)):
+    for queued in _each(_queued(using)):
         yield _of_queued(queued)
 
 
 def every_hold(*, using: str) -> Iterator[Hold]:
     """Yield all holds."""
-    return _in_pages(held(using=using))
+    return _each(held(using=using))
 
 
 def _unsettled(using: str) -> QuerySet[Result]:
@@ -147,9 +149,6 @@ def _of_queued(queued: QueuedApplication) -> PendingDecision:
     return PendingDecision(queued.application_key, queued.code)
 
 
-def _in_pages(rows: QuerySet[M]) -> Iterator[M]:
-    """Yield all rows, the highest key first, by key instead of with a cursor that would have to stay open."""
-    ordered, last = rows.order_by("-pk"), None
-    while page := list(ordered[:PAGE] if last is None else ordered.filter(pk__lt=last)[:PAGE]):
-        yield from page
-        last = page[-1].pk
+def _each(rows: QuerySet[M]) -> Iterator[M]:
+    """Yield all rows, the highest key first."""
+    return chain.from_iterable(in_pages(rows, by="-pk", size=PAGE))

@@ -13,6 +13,7 @@ from cleanup.backends.forest import Scope
 from cleanup.backends.references import Reference
 from cleanup.forests import Group
 from cleanup.models import RemovedFolder, RollbackPoint
+from cleanup.paging import in_pages
 from cleanup.planning import Plan
 from cleanup.references import ReferenceMap
 from cleanup.services.merging.forwarding import Forwarding
@@ -34,12 +35,11 @@ class LateDecider(Decider):
 
     def worklist(self, scopes: Iterable[Scope]) -> Worklist:
         """Return the applications whose removed folders are still named."""
-        worklist, after, removed = Worklist(), 0, self._removed()
+        worklist, removed = Worklist(), self._removed()
         for scope in scopes:
             if scope.keys is not None:
                 removed = removed.filter(point__application_key__in=scope.keys)
-        while page := list(removed.filter(pk__gt=after).order_by("pk")[:PAGE]):
-            after = page[-1].pk
+        for page in in_pages(removed, size=PAGE):
             removals = self._settled(page)
             for counted in self._count([(row.folder_key, end) for row, end in removals]):
                 application = removals[counted.point][0].point.application_key

@@ -13,6 +13,7 @@ from django.db import transaction
 from django.db.models import Count, Exists, Max, Min, OuterRef, Q, QuerySet, Sum
 
 from cleanup.models import RollbackPoint, Run, SnapshotRow, SnapshotSchema, StructureLock
+from cleanup.paging import in_pages
 from cleanup.services.results import PurgeReport
 
 #: Points examined together.
@@ -108,10 +109,9 @@ def _answer(points: "QuerySet[RollbackPoint]", rows: dict[str, Any], *, preview:
 
 def _pages(points: "QuerySet[RollbackPoint]", *, size: int) -> Iterator[list[int]]:
     """Yield the points' ids, oldest first: a point is newest of its application only when older ones are gone."""
-    after = 0
-    while page := list(points.filter(pk__gt=after).order_by("pk").values_list("pk", flat=True)[:size]):
-        yield page
-        after = page[-1]
+    ids: QuerySet[Any] = points.values_list("pk", named=True)
+    for page in in_pages(ids, size=size):
+        yield [row.pk for row in page]
 
 
 def _groups(using: str, page: Sequence[int]) -> Iterator[list[int]]:

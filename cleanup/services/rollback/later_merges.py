@@ -12,6 +12,7 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import chain
 
 from django.db.models import Min, QuerySet
 
@@ -22,6 +23,7 @@ from cleanup.backends.changes import Cell, RowConflict
 from cleanup.exceptions import InvalidKey, SharedRows
 from cleanup.folder_tables import FolderTables
 from cleanup.models import RemovedFolder, RollbackPoint, SnapshotRow, SnapshotSchema
+from cleanup.paging import in_pages
 
 #: Keys in one statement.
 _PAGE = 500
@@ -154,7 +156,7 @@ class LaterChanges:
     def _journaled(self, table: TableName, label: str, undone: Collection[int]) -> QuerySet[SnapshotRow]:
         rows = SnapshotRow.objects.using(self.using).exclude(kind=SnapshotRow.Kind.STRUCTURE)
         rows = rows.filter(table__in={label, str(table), table.unquoted}, point__status=RollbackPoint.Status.LIVE)
-        return rows.exclude(point__in=undone).select_related("point").order_by("id")
+        return rows.exclude(point__in=undone).select_related("point")
 
     def _matches(
         self, journaled: QuerySet[SnapshotRow], by_key: dict[tuple[Cell, ...], _Row]
@@ -164,15 +166,11 @@ class LaterChanges:
         points = {row.conflict.point for row in by_key.values()}
         own = SnapshotRow.objects.using(self.using).filter(point__in=points, table=label).order_by()
         since = dict(own.values_list("point_id").annotate(Min("id")))
-        after = min(since.values())
-        while page := list(journaled.filter(id__gt=after)[:_PAGE]):
-            for row in page:
-                for key in self._reader(row.point).row_keys(row):
-                    known = by_key.get(key)
-                    point = row.point_id
-                    if known is not None and point != known.conflict.point and row.pk > since[known.conflict.point]:
-                        yield known, point
-            after = page[-1].pk
+        for row in chain.from_iterable(in_pages(journaled.filter(id__gt=min(since.values())), size=_PAGE)):
+            for key in self._reader(row.point).row_keys(row):
+                known = by_key.get(key)
+                if known is not None and row.point_id != known.conflict.point and row.pk > since[known.conflict.point]:
+                    yield known, row.point_id
 
     def _reader(self, point: RollbackPoint) -> journal.Reader:
         if point.schema_id not in self._readers:

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from typing import Any
 from uuid import UUID
 
@@ -15,6 +16,7 @@ from cleanup import backends, conf, queries
 from cleanup.backends.pinning import batch
 from cleanup.exceptions import AlreadyRolledBack, PointExpired, Refused, RollbackConflict, UnknownObject
 from cleanup.models import RollbackPoint, Run
+from cleanup.paging import in_pages
 from cleanup.references import ReferenceMap, schema_changes
 from cleanup.services.arguments import uuid_of
 from cleanup.services.concurrency.retry import retry_lock_conflicts
@@ -41,11 +43,8 @@ class Target:
     run: Run | None = None
 
     def in_pages(self) -> Iterator[RollbackPoint]:
-        """Yield the points with their snapshot schemas, in the order of writing."""
-        ordered, after = self.points.select_related("schema").order_by("id"), 0
-        while page := list(ordered.filter(id__gt=after)[:PAGE]):
-            yield from page
-            after = page[-1].id
+        """Return the points with their snapshot schemas, in the order of writing."""
+        return chain.from_iterable(in_pages(self.points.select_related("schema"), size=PAGE))
 
 
 def find(*, using: str, rollback_id: Any) -> Target:

@@ -9,6 +9,7 @@ from django.db.models import Count, Q, QuerySet, Sum
 from cleanup import conf
 from cleanup.exceptions import UnknownObject
 from cleanup.models import Result, RollbackPoint, Run
+from cleanup.paging import in_pages
 from cleanup.services.arguments import uuid_of
 from cleanup.services.merging.suggested_policies import add_policies, with_those_in_force
 from cleanup.services.results import (
@@ -23,9 +24,6 @@ from cleanup.services.results import (
 )
 from cleanup.services.rollback.not_restored import LeftBehind, inexact_of, left_behind
 from cleanup.services.runs.lifecycle import results_of
-
-#: Results that are read at a time.
-_PAGE = 1000
 
 
 def find_run(*, using: str, run_id: Any) -> Run:
@@ -113,14 +111,10 @@ def only_result(run: Run, *, using: str) -> FolderCleanupResult:
 
 
 def _each(results: QuerySet[Result], field: str) -> Iterator[Any]:
-    """Yield a field of a run's results, in the order of the applications' keys, by which an index gives them.
-
-    In pages: without a server-side cursor, as behind a proxy, ``iterator`` would first fetch them all.
-    """
-    ordered, after = results.order_by("application_key").values_list("application_key", field), ""
-    while page := list(ordered.filter(application_key__gt=after)[:_PAGE]):
-        yield from (value for _, value in page)
-        after = page[-1][0]
+    """Yield a field of a run's results, in the order of the applications' keys, by which an index gives them."""
+    rows: QuerySet[Any] = results.values_list("application_key", field, named=True)
+    for page in in_pages(rows, by="application_key"):
+        yield from (getattr(row, field) for row in page)
 
 
 def _rows_moved(results: QuerySet[Result]) -> dict[str, int]:

@@ -83,7 +83,7 @@ class TestOfALongRun:
     def make(self, database: str, kind: str, details: dict[str, object]) -> Run:
         run = Run.objects.using(database).create(kind=kind, status="completed", total_applications=self.MANY)
         rows = (
-            Result(run=run, application_key=str(number), status="completed", details=details)
+            Result(run=run, application_key=str(number or ""), status="completed", details=details)
             for number in range(self.MANY)
         )
         Result.objects.using(database).bulk_create(rows)
