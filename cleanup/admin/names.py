@@ -48,7 +48,7 @@ def _point(point: RollbackPoint, *, label: str = "") -> str:
     return _work(label or point.application_key, point.run, wording.day(point.created_at))
 
 
-def _work(name: str, run: Run | None, day: str) -> str:
+def _work(name: str, run: Run | None, when: str) -> str:
     """Name what was done to one application."""
     if run and run.kind == Run.Kind.REPAIR:
         what = _("%(name)s: repair of %(day)s")
@@ -56,7 +56,7 @@ def _work(name: str, run: Run | None, day: str) -> str:
         what = _("%(name)s: undo of %(day)s")
     else:
         what = _("%(name)s: cleanup of %(day)s")
-    return what % {"name": safe(name), "day": day}
+    return what % {"name": safe(name), "day": when}
 
 
 @name_of.register

@@ -123,7 +123,7 @@ class ReferenceMap:
         return described.dependent(columns) if described.row_key else frozenset()
 
     def deciding(self, table: TableName) -> frozenset[str]:
-        """Return the columns that say which rows of the table are about folders."""
+        """Return the columns whose values decide for which rows of the table a reference holds."""
         conditions = (reference.condition for reference in self.references if reference.table == table)
         return frozenset(column for condition in conditions if condition for column in condition.columns)
 

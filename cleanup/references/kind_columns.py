@@ -1,4 +1,4 @@
-"""Columns that say what another column of the row is about, as ``res_model`` does for ``res_id``. Pure.
+"""Columns that give the kind of thing whose key another column holds, as ``res_model`` does for ``res_id``. Pure.
 
 Their names end in a word for a kind, also glued to what stands before it, as PostgreSQL folds ``itemType``, and with a
 word after it that says how the kind is given: ``content_type_id``, ``tablename``.

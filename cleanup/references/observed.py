@@ -88,7 +88,7 @@ class _Look:
         known = {column.name for column in self.references.folders.columns}
         return not known.issuperset(self.tables.live or {})
 
-    # Other tables that say which folders are deleted.
+    # Other tables in which deleted folders are listed or marked.
 
     def _trash(self) -> Iterator[Problem]:
         if conf.folder_live_is_set():

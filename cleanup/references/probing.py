@@ -42,7 +42,6 @@ _LONG_NUMBER, _LONG_TEXT = 13, 16
 #: Of the rows of a kind that is a code, as few different values are enough, if all are folders' keys.
 _FEW = 2
 
-
 #: The kinds of columns that can hold keys of folders.
 _KEY_KINDS: dict[str, KeyKind] = {"uuid": "uuid", "integer": "integer", "text": "text"}
 
@@ -351,10 +350,10 @@ class _Probing:
 
     def _kind_column(self, table: TableName, column: str) -> str | None:
         """Return the column that says what ``column`` is about: of the same name but for its end, or the only one."""
-        kinds = self._kind_columns(table, column)
+        kinds, words = self._kind_columns(table, column), self.references.words
         alike = [name for name, stem in kinds.items() if stem == stem_of_id(column)]
-        readable = [placed.column.name for placed in self.columns.get(table, ()) if placed.readable]
-        taken = {stem_of_id(name) for name in readable if name not in {column, *kinds} and self._say_id(name)}
+        others = (name for name in self._readable(table) if name not in {column, *kinds})
+        taken = {stem_of_id(name) for name in others if words.say_id(name)}
         free = [name for name, stem in kinds.items() if stem not in taken]
         return (alike or free)[0] if alike or len(free) == 1 else None
 
@@ -365,7 +364,7 @@ class _Probing:
 
     def _kind_columns(self, table: TableName, column: str) -> dict[str, Stem]:
         """Return the columns of kinds beside a column, with what they are named after; first the obvious ones."""
-        readable = [placed.column.name for placed in self.columns.get(table, ()) if placed.readable]
+        readable = self._readable(table)
         for plain in (True, False):
             stems = {name: stem_of_kind(name, plain=plain) for name in readable if name != column}
             kinds = {name: stem for name, stem in stems.items() if stem is not None}
@@ -373,8 +372,8 @@ class _Probing:
                 return kinds
         return {}
 
-    def _say_id(self, column: str) -> bool:
-        return self.references.words.say_id(column)
+    def _readable(self, table: TableName) -> list[str]:
+        return [placed.column.name for placed in self.columns.get(table, ()) if placed.readable]
 
     def _kinds(self, table: TableName, beside: str, column: str, *, hits: bool = False) -> list[str | None]:
         try:

@@ -199,7 +199,7 @@ class Stage:
             process = subprocess.Popen(
                 list(command), cwd=ROOT, env=self.environment(database) | variables, stdout=output, stderr=errors
             )
-            with watched(process.pid) as peak:
+            with watched(process.pid) as peaks:
                 _, status, usage = os.wait4(process.pid, 0)
             seconds = time.perf_counter() - started
             process.returncode = os.waitstatus_to_exitcode(status)
@@ -212,6 +212,6 @@ class Stage:
         return Child(
             output=said,
             seconds=seconds,
-            peak_bytes=max(peak),
+            peak_bytes=max(peaks),
             processor_seconds=usage.ru_utime + usage.ru_stime,
         )

@@ -234,7 +234,7 @@ class TestCleanupPage:
         assert known in page
         assert "2 of them were then on hold, refused or too large." in page
         assert "Much is wrong." in page
-        Hold.objects.all().delete()  # the next check counts them anew
+        Hold.objects.all().delete()  # until the next check
         assert "3 applications have duplicates and 1 alert is open." in text(boss.get(address("overview")))
 
     def test_names_the_application_of_a_run_that_had_one(self, boss, using, cleaned):
