@@ -144,16 +144,20 @@ class Undoing(undoing.Undoing):
             """
             not_restored{number} AS (
                 -- Why each other row was not, by the statement's snapshot: what the UPDATE should have changed by it
-                -- was changed since by others. A key is NOT NULL, so a null one is not a row.
+                -- was changed since by others. A key is NOT NULL, so a null one is not a row. EXCEPT, since an
+                -- anti-join compares each with each if the planner expects that the UPDATE returns few; and first.
                 SELECT j.*,
                        CASE WHEN t.{key} IS NULL THEN {gone}
                             WHEN {done} THEN 'same'
                             {missing_target}
                             WHEN {expected} THEN 'lost_race'
                             ELSE 'changed' END AS verdict
-                  FROM (SELECT *
-                          FROM journaled{number} AS j
-                         WHERE NOT EXISTS (SELECT FROM restored{number} AS r WHERE r.number = j.number)) AS j
+                  FROM (SELECT j.*
+                          FROM (SELECT number FROM journaled{number}
+                                EXCEPT ALL
+                                SELECT number FROM restored{number}) AS others
+                          JOIN journaled{number} AS j USING (number)
+                        OFFSET 0) AS j
                   LEFT JOIN {table} AS t ON {same_row}
             )
             """,
