@@ -137,6 +137,23 @@ def growing(plan: Plan) -> list[str]:
     ]
 
 
+def comparing_all(plan: Plan) -> list[str]:
+    """Name the joins that compare each row with each."""
+    return [f"{node.kind}: {node.compared:,.0f} pairs" for node in plan.nodes if node.compared >= MANY]
+
+
+def test_of_columns_that_name_folders_as_text(large_database, server):
+    """The planner knows which texts such a column has, and expects that few rows have those that are asked for."""
+    with connections[large_database].cursor() as cursor:
+        cursor.execute("ALTER TABLE files DROP CONSTRAINT files_folder_id_fkey, ALTER folder_id TYPE varchar(36)")
+        cursor.execute("VACUUM ANALYZE files")
+    service, log = DatabaseCleanupService(using=large_database), plans.Log(server)
+    done = service.cleanup_all_duplicate_folders(max_applications=ENOUGH)
+    undone = service.rollback_cleanup(done.run_id)
+    assert undone.files_restored == done.total_files_moved >= LARGE // 10
+    assert [(plan.statement, join) for plan in log.plans() for join in comparing_all(plan)] == []
+
+
 def test_of_the_whole_story(large_database, server, subtests):
     story = Story(large_database, server)
     story.tell()
@@ -146,6 +163,8 @@ def test_of_the_whole_story(large_database, server, subtests):
             assert [plan.statement for plan in part if plan.compiled] == []
         with subtests.test(f"{name}: no subquery in an expression grows with what is worked on"):
             assert [(plan.statement, subquery) for plan in part for subquery in growing(plan)] == []
+        with subtests.test(f"{name}: no join compares each row with each"):
+            assert [(plan.statement, join) for plan in part for join in comparing_all(plan)] == []
         with subtests.test(f"{name}: the planner knows how many rows come"):
             assert [(plan.statement, mistake) for plan in part for mistake in mistakes(plan)] == []
     for name, part in story.reads.items():

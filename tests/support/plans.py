@@ -43,6 +43,8 @@ class Node:
     """Rows in all loops, with those that a filter removed."""
     filtered: float
     """Those, which an index did not spare."""
+    compared: float
+    """Pairs of rows that a join compared in vain, in all loops."""
     in_expression: bool
     """Whether it gives the rows of a subquery in an expression, which is read for each row unless it can be hashed."""
     guessed: bool
@@ -109,6 +111,7 @@ def _nodes(node: dict[str, Any], *, guessed: bool) -> Iterator[Node]:
             actual=node["Actual Rows"],
             read=(node["Actual Rows"] + filtered) * loops,
             filtered=filtered * loops,
+            compared=node.get("Rows Removed by Join Filter", 0) * loops,
             in_expression=node.get("Subplan Name", "").startswith("SubPlan"),
             guessed=guessed,
         )

@@ -29,7 +29,8 @@ WITH journaled0 AS MATERIALIZED (
     RETURNING j.point, j.number
 ), not_restored0 AS (
     -- Why each other row was not, by the statement's snapshot: what the UPDATE should have changed by it
-    -- was changed since by others. A key is NOT NULL, so a null one is not a row.
+    -- was changed since by others. A key is NOT NULL, so a null one is not a row. EXCEPT, since an
+    -- anti-join compares each with each if the planner expects that the UPDATE returns few; and first.
     SELECT j.*,
            CASE WHEN t."folder" IS NULL THEN CASE WHEN EXISTS (SELECT
                                FROM "public"."labels" AS t
@@ -38,9 +39,12 @@ WITH journaled0 AS MATERIALIZED (
                 WHEN (t."folder"::text) IS NOT DISTINCT FROM (j.old_folder) THEN 'same'
                 WHEN (t."folder"::text IS NOT DISTINCT FROM j.new_folder OR t."folder"::text IS NOT DISTINCT FROM j.old_folder) THEN 'lost_race'
                 ELSE 'changed' END AS verdict
-      FROM (SELECT *
-              FROM journaled0 AS j
-             WHERE NOT EXISTS (SELECT FROM restored0 AS r WHERE r.number = j.number)) AS j
+      FROM (SELECT j.*
+              FROM (SELECT number FROM journaled0
+                    EXCEPT ALL
+                    SELECT number FROM restored0) AS others
+              JOIN journaled0 AS j USING (number)
+            OFFSET 0) AS j
       LEFT JOIN "public"."labels" AS t ON t."folder" = j.new_folder::uuid AND t."name" = j.key_name::text
 )
 SELECT 0 AS target, 'restored' AS verdict, point, count(*) AS row_count,

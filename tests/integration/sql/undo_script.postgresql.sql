@@ -238,16 +238,20 @@ WITH journaled0 AS MATERIALIZED (
     RETURNING j.point, j.number
 ), not_restored0 AS (
     -- Why each other row was not, by the statement's snapshot: what the UPDATE should have changed by it
-    -- was changed since by others. A key is NOT NULL, so a null one is not a row.
+    -- was changed since by others. A key is NOT NULL, so a null one is not a row. EXCEPT, since an
+    -- anti-join compares each with each if the planner expects that the UPDATE returns few; and first.
     SELECT j.*,
            CASE WHEN t."id" IS NULL THEN 'row_missing'
                 WHEN (t."parent_id"::text) IS NOT DISTINCT FROM (j.old_parent_id) THEN 'same'
                 WHEN j.old_parent_id IS NOT NULL AND NOT (j.old_parent_id::uuid) IN (SELECT f."id" FROM "public"."folders" AS f) THEN 'missing_target'
                 WHEN (t."parent_id"::text IS NOT DISTINCT FROM j.new_parent_id OR t."parent_id"::text IS NOT DISTINCT FROM j.old_parent_id) THEN 'lost_race'
                 ELSE 'changed' END AS verdict
-      FROM (SELECT *
-              FROM journaled0 AS j
-             WHERE NOT EXISTS (SELECT FROM restored0 AS r WHERE r.number = j.number)) AS j
+      FROM (SELECT j.*
+              FROM (SELECT number FROM journaled0
+                    EXCEPT ALL
+                    SELECT number FROM restored0) AS others
+              JOIN journaled0 AS j USING (number)
+            OFFSET 0) AS j
       LEFT JOIN "public"."folders" AS t ON t."id" = j.key_id::uuid
 )
 INSERT INTO cleanup_undo ("table", what, "rows", expected, checksum, expected_checksum, key, detail)
@@ -292,16 +296,20 @@ WITH journaled0 AS MATERIALIZED (
     RETURNING j.point, j.number
 ), not_restored0 AS (
     -- Why each other row was not, by the statement's snapshot: what the UPDATE should have changed by it
-    -- was changed since by others. A key is NOT NULL, so a null one is not a row.
+    -- was changed since by others. A key is NOT NULL, so a null one is not a row. EXCEPT, since an
+    -- anti-join compares each with each if the planner expects that the UPDATE returns few; and first.
     SELECT j.*,
            CASE WHEN t."id" IS NULL THEN 'row_missing'
                 WHEN (t."folder_id"::text) IS NOT DISTINCT FROM (j.old_folder_id) THEN 'same'
                 WHEN j.old_folder_id IS NOT NULL AND NOT (j.old_folder_id::uuid) IN (SELECT f."id" FROM "public"."folders" AS f) THEN 'missing_target'
                 WHEN (t."folder_id"::text IS NOT DISTINCT FROM j.new_folder_id OR t."folder_id"::text IS NOT DISTINCT FROM j.old_folder_id) THEN 'lost_race'
                 ELSE 'changed' END AS verdict
-      FROM (SELECT *
-              FROM journaled0 AS j
-             WHERE NOT EXISTS (SELECT FROM restored0 AS r WHERE r.number = j.number)) AS j
+      FROM (SELECT j.*
+              FROM (SELECT number FROM journaled0
+                    EXCEPT ALL
+                    SELECT number FROM restored0) AS others
+              JOIN journaled0 AS j USING (number)
+            OFFSET 0) AS j
       LEFT JOIN "public"."files" AS t ON t."id" = j.key_id::uuid
 )
 INSERT INTO cleanup_undo ("table", what, "rows", expected, checksum, expected_checksum, key, detail)
