@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from cleanup.backends.catalogue import Column
     from cleanup.backends.folders import Looseness
+    from cleanup.backends.probes import KeyKind
     from cleanup.folder_tables import KeyColumn
 
 #: ``any``: what SQLite stores there depends on the value.
@@ -50,7 +51,7 @@ def ignores_case(column: Column) -> bool:
     return column.stored_type.lower().rpartition(".")[2] == "citext"
 
 
-def kind_of_key(key: KeyColumn) -> Kind:
+def kind_of_key(key: KeyColumn) -> KeyKind:
     """Return the kind of keys that a model declares."""
     if key.is_uuid:
         return "uuid"

@@ -7,8 +7,6 @@ fully read is already a problem, and is not examined here.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from django.db.models import IntegerField
-
 from cleanup import backends, conf
 from cleanup.backends.catalogue import Column, Table
 from cleanup.backends.folders import FolderSql
@@ -19,8 +17,9 @@ from cleanup.folder_tables import FolderTables, folder_tables
 from cleanup.hooks import ready
 from cleanup.references import fitting_hooks, path_columns, soft_deletion
 from cleanup.references.description import ReferenceMap
+from cleanup.references.key_types import kind_of_key
 from cleanup.references.mapped_types import are_unlike
-from cleanup.references.path_columns import Family, KeyKind, Sign
+from cleanup.references.path_columns import Family, Sign
 from cleanup.references.problem import Problem
 from cleanup.references.tree_shape import TreeShape
 
@@ -129,7 +128,7 @@ class _Look:
             return
         rows = self.sample.families([column.name for column in asked], rows=_FAMILIES)
         families = list(map(Family.of, rows))
-        for sign in path_columns.telling(asked, families, keys=self._key_kind, longest=LONGEST):
+        for sign in path_columns.telling(asked, families, keys=kind_of_key(self.tables.folder_key), longest=LONGEST):
             setting = self._kept_by(sign, asked, families)
             yield path_columns.problem(folders.name, sign.columns, why=sign.why, setting=setting)
         yield from self._counts(asked)
@@ -147,7 +146,7 @@ class _Look:
     def _path_of_key(self) -> Iterator[Problem]:
         """Report keys that are paths: a folder that moves would need another key."""
         folders, key = self.references.folders, self.references.folder_key
-        if self._key_kind != "text" or key.name in self.references.ignored_columns:
+        if kind_of_key(self.tables.folder_key) != "text" or key.name in self.references.ignored_columns:
             return
         families = list(map(Family.of, self.sample.families([key.name], rows=_FAMILIES, only_live=True)))
         for sign in path_columns.telling([key], families, keys="text", longest=LONGEST):
@@ -161,13 +160,6 @@ class _Look:
         else:
             entry = fitting_hooks.fitting(asked, families).get(sign.columns[0])
         return fitting_hooks.setting([*ready.entries(), entry]) if entry else ""
-
-    @property
-    def _key_kind(self) -> KeyKind:
-        key = self.tables.folder_key
-        if key.is_uuid:
-            return "uuid"
-        return "integer" if isinstance(key.field, IntegerField) else "text"
 
     def _one_count(self) -> Iterator[Problem]:
         """Warn of what a nested set costs that counts through the whole table."""

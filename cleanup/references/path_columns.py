@@ -18,13 +18,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import pairwise
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from cleanup.backends.catalogue import Column, TableName
+from cleanup.backends.probes import KeyKind
 from cleanup.references.problem import Problem
 from cleanup.references.words import split_glued, vocabulary, words_of
-
-KeyKind = Literal["uuid", "integer", "text"]
 
 # By name.
 

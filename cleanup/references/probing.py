@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from django.db import DatabaseError, connections, models, transaction
+from django.db import DatabaseError, connections, transaction
 
 from cleanup import backends
 from cleanup.backends.catalogue import Column, PlacedColumn, TableName
@@ -25,7 +25,7 @@ from cleanup.references.description import ReferenceMap
 from cleanup.references.holders import Holder, holders
 from cleanup.references.host_words import says_id, words_of
 from cleanup.references.installed_models import own_table_names
-from cleanup.references.key_types import kind_of
+from cleanup.references.key_types import kind_of, kind_of_key
 from cleanup.references.kind_columns import Stem, is_code, stem_of_id, stem_of_kind
 from cleanup.references.problem import Problem
 
@@ -72,9 +72,7 @@ class _Probing:
         self.tables = folder_tables()
         key = self.tables.folder_key
         column = references.folders.column(self._spelled(key.column))
-        self.kind: KeyKind = (
-            "uuid" if key.is_uuid else "integer" if isinstance(key.field, models.IntegerField) else "text"
-        )
+        self.kind = kind_of_key(key)
         spelled = self.kind == "uuid" and kind_of(column) == "text"
         database = backends.database(using=using)
         self.sql = database.probes(references.folders.name, column.name, self.kind, spelled=spelled)
