@@ -3,9 +3,9 @@
 from django.apps import apps
 from django.contrib import admin
 
-from cleanup.admin import accounts, automation, findings, holds, overview, rollback_points, runs, schedules
+from cleanup.admin import accounts, automation, findings, holds, overview, results, rollback_points, runs, schedules
 
-__all__ = ["automation", "findings", "holds", "overview", "register", "rollback_points", "runs", "schedules"]
+__all__ = ["automation", "findings", "holds", "overview", "register", "results", "rollback_points", "runs", "schedules"]
 
 
 def register(site: admin.AdminSite) -> None:

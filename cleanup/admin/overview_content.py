@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from cleanup import stored_texts
 from cleanup.admin import access, badges, chart, copy_notice, names, obstacles, timestamps, wording
 from cleanup.admin.headline import Health, Standing, copied_health, health
-from cleanup.admin.runs import KINDS, live, may_control, numbers
+from cleanup.admin.run_page import KINDS, live, may_control, numbers
 from cleanup.models import Alert, Run, Schedule
 from cleanup.permissions import Permission
 from cleanup.services.folders import applications

@@ -1,7 +1,6 @@
-"""Registers of runs and of their results, the live page of a run, and what can be done to it."""
+"""Register of runs, the page of one, and what can be done to it."""
 
 from collections.abc import Iterable
-from datetime import datetime, timedelta
 from typing import Any
 
 from django.contrib import admin, messages
@@ -9,30 +8,20 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import URLPattern
-from django.utils.html import format_html, format_html_join
-from django.utils.safestring import SafeString
+from django.utils.html import format_html
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, gettext_noop, pgettext_lazy
+from django.utils.translation import gettext_lazy, gettext_noop
 
 from cleanup import stored_texts
-from cleanup.admin import access, badges, conflicts, copy_notice, names, refusals, run_results, wording
-from cleanup.admin.base import ReadOnlyAdmin, for_it, list_link, plain
+from cleanup.admin import access, badges, copy_notice, names, run_results, wording
+from cleanup.admin.base import ReadOnlyAdmin, for_it, plain
 from cleanup.admin.filters import dated, worded
-from cleanup.admin.headline import no_progress
+from cleanup.admin.run_page import KINDS, live, may_control, numbers, undoable_until
 from cleanup.admin.selection import Question, ask
-from cleanup.admin.undo_several import UndoableAdmin
 from cleanup.models import Result, RollbackPoint, Run
-from cleanup.permissions import CONTROLLING, DESCRIPTIONS, Permission, to_control
+from cleanup.permissions import CONTROLLING, Permission, to_control
 from cleanup.services import folders
-from cleanup.services import runs as run_services
 from cleanup.services.runs.signs_of_life import silent_for
-from cleanup.text_safety import safe
-
-KINDS: dict[str, Any] = {
-    Run.Kind.CLEANUP: pgettext_lazy("kind of run", "Cleanup"),
-    Run.Kind.REPAIR: pgettext_lazy("kind of run", "Repair"),
-    Run.Kind.ROLLBACK: pgettext_lazy("kind of run", "Undo"),
-}
 
 
 def _address(site: access.OnSite, _request: HttpRequest, run_id: Any) -> str:
@@ -298,171 +287,8 @@ class RunAdmin(ReadOnlyAdmin):
         return lookup == "source_run__id__exact" or super().lookup_allowed(lookup, value, request)
 
 
-class ResultState(admin.SimpleListFilter):
-    """Results by state; those that need a person have an index of their own."""
-
-    title = gettext_lazy("state")
-    parameter_name = "status"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        """Return the states in the words of the screens."""
-        states = [(status.value, wording.result_status(status)) for status in Result.Status]
-        return [(wording.DONE, _("done, even if undone since")), *states]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Result]) -> QuerySet[Result]:
-        """Return the results in the chosen state."""
-        if self.value() == wording.DONE:
-            return queryset.filter(status__in=[Result.Status.COMPLETED, Result.Status.ROLLED_BACK])
-        return queryset.filter(status=self.value()) if self.value() in Result.Status.values else queryset
-
-
-@admin.register(Result)
-class ResultAdmin(UndoableAdmin):
-    """Results: the outcome for one application in one run."""
-
-    list_display = ["who", "state", "outcome", "why", "of_run", "undo_record", "when"]
-    list_display_links = ["state"]
-    list_filter = [ResultState, ("run__created_at", dated(gettext_lazy("date of the run")))]
-    list_select_related = ["run", "point"]
-    ordering = ["-id"]
-    sortable_by = ()
-    application_field = "application_key"
-    search_help_text = gettext_lazy("Application: its name or its id")
-    empty = gettext_lazy("No results yet. Each cleanup and each undo has one for each application.")
-    fieldsets = [
-        (None, {"fields": ["who", "state", "outcome", "why", "next_step", "of_run", "undo_record", "when"]}),
-        (gettext_lazy("Left as it is now (changed by people)"), {"fields": ["kept", "copies"]}),
-        for_it("message", "code", "manual"),
-    ]
-    code = plain("error_code", gettext_lazy("error code"))
-
-    def get_fieldsets(self, request: HttpRequest, obj: Result | None = None) -> Any:
-        """Leave out what only an undo keeps, where nothing was kept."""
-        first, kept, *others = super().get_fieldsets(request, obj)
-        has_kept = obj is not None and (obj.details.get("conflicts") or obj.details.get("copies"))
-        return [first, kept, *others] if has_kept else [first, *others]
-
-    def selectable(self, rows: QuerySet[Result]) -> QuerySet[Result]:
-        """Return those of cleanups that can be undone."""
-        return rows.filter(run__kind__in=Run.UNDOABLE, point__status=RollbackPoint.Status.LIVE)
-
-    def point_of(self, row: Result) -> RollbackPoint | None:
-        """Return the undo record of a cleanup's result."""
-        return row.point if row.run.kind in Run.UNDOABLE else None
-
-    @admin.display(description=gettext_lazy("application"))
-    def who(self, result: Result) -> str:
-        return self.application(result, result.application_key)
-
-    @admin.display(description=gettext_lazy("state"))
-    def state(self, result: Result) -> Any:
-        return badges.badge(badges.RESULTS.get(result.status, "unknown"), wording.result_status(result.status))
-
-    @admin.display(description=gettext_lazy("what it changed"))
-    def outcome(self, result: Result) -> str:
-        return wording.result_outcome(result) or "—"
-
-    @admin.display(description=gettext_lazy("why"))
-    def why(self, result: Result) -> str:
-        return refusals.advice(result.error_code).what if result.error_code else "—"
-
-    @admin.display(description=gettext_lazy("next step"))
-    def next_step(self, result: Result) -> str:
-        if not result.error_code:
-            return "—"
-        step, again = refusals.advice(result.error_code).next_step, run_results.again(result, site=self.admin_site.name)
-        return format_html('{} <a href="{}">{}</a>', step, again, _("See the new preview")) if again else step
-
-    @admin.display(description=gettext_lazy("manual"))
-    def manual(self, result: Result) -> str:
-        return access.manual_link(self.admin_site.name, result.error_code) or "—"
-
-    @admin.display(description=gettext_lazy("left as it is now (changed by people)"))
-    def kept(self, result: Result) -> str:
-        return conflicts.shown(result.details.get("conflicts", ()))
-
-    @admin.display(description=gettext_lazy("came back as copies"))
-    def copies(self, result: Result) -> str:
-        return conflicts.copies(result.details.get("copies", ()))
-
-    @admin.display(description=gettext_lazy("message"))
-    def message(self, result: Result) -> str:
-        return safe(result.error_message) or "—"
-
-    @admin.display(description=gettext_lazy("run"))
-    def of_run(self, result: Result) -> str:
-        return self.link(result.run)
-
-    @admin.display(description=gettext_lazy("undo record"))
-    def undo_record(self, result: Result) -> str:
-        return self.link(result.point, wording.point_status(result.point)) if result.point else "—"
-
-    @admin.display(description=gettext_lazy("ended"))
-    def when(self, result: Result) -> str:
-        return self.time(result.ended_at)
-
-    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
-        """Allow the links between registers."""
-        return lookup == "run__id__exact" or super().lookup_allowed(lookup, value, request)
-
-
-def live(run: Run, *, site: str, silence: timedelta | None = None) -> dict[str, Any]:
-    """Return what the live part of a page shows about a run, which may have given no sign of life for a while."""
-    undo_until, stopped = undoable_until(run), wording.stop_reason(run)
-    if run.kind == Run.Kind.ROLLBACK:
-        run.restored = run_services.reports.restored(run, using=access.database())
-    return {
-        "run_state": wording.capitalized(wording.run_status(run.status)),
-        "run_reason": stopped.what,
-        "run_reason_next_step": stopped.next_step,
-        "run_reason_for_it": stopped.for_it,
-        "run_to_control": wording.missing_permission([_(DESCRIPTIONS[permission]) for permission in to_control(run)]),
-        "run_waiting_for": stored_texts.shown(run.waiting_for),
-        "run_progress": wording.run_progress(run, silent=silence is not None),
-        "run_numbers": numbers(run, site=site),
-        "run_silence": no_progress(silence) if silence else "",
-        "run_outcome": wording.run_outcome(run),
-        "run_exactness": "" if run.is_in_progress else wording.run_exactness(run),
-        "run_active": run.is_in_progress,
-        "run_can_pause": run.can_pause,
-        "run_can_resume": run.can_resume,
-        "run_can_cancel": run.can_cancel,
-        "run_can_undo": undo_until is not None,
-        "run_ended": "" if run.is_in_progress else wording.run_ended(run, undo_until=undo_until),
-    }
-
-
-def numbers(run: Run, *, site: str) -> SafeString:
-    """Show the run's applications by outcome, each number as a link to its results."""
-    links = (
-        (
-            list_link(
-                site,
-                Result,
-                f"{wording.number_text(found.number)} {found.words}",
-                run__id__exact=run.pk,
-                status=found.status,
-            ),
-        )
-        for found in wording.run_numbers(run)
-    )
-    return format_html_join(" · ", "{}", links)
-
-
-def undoable_until(run: Run) -> datetime | None:
-    """Return until when all that can still be undone of a cleanup can be; None if nothing can."""
-    read: Any = Run.objects.using(access.database()).with_undoable_until().get(pk=run.pk)
-    until: datetime | None = read.undoable_until
-    return until
-
-
 def _resumed(reason: str) -> str:
     """Return what the log says; the run itself no longer knows why it had stopped."""
     if not reason:
         return gettext_noop("Resumed the run.")
     return gettext_noop("Resumed the run. It had stopped: %(reason)s") % {"reason": reason}
-
-
-def may_control(request: HttpRequest, run: Run) -> bool:
-    """Return whether the person may pause, resume and cancel the run."""
-    return any(access.may(request, permission) for permission in to_control(run))

@@ -23,7 +23,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from cleanup import stored_texts
 from cleanup.admin import access, badges, names, wording
 from cleanup.admin.base import ReadOnlyAdmin, for_it
-from cleanup.admin.runs import numbers
+from cleanup.admin.run_page import numbers
 from cleanup.exceptions import CleanupError
 from cleanup.models import AutomationState, Schedule, ScheduledRun
 from cleanup.permissions import DESCRIPTIONS, Permission, to_change_schedule
