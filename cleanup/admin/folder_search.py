@@ -72,6 +72,8 @@ class FolderPages(Pages):
     def _found(self, found: history.FolderHistory, labels: dict[str, str], asked: dict[str, str]) -> dict[str, Any]:
         further = {"after": found.present_after, "before": found.events_before}
         return {
+            "is_continued": found.is_continued,
+            "start": self.url("folder", **{name: asked[name] for name in ("q", "application") if name in asked}),
             "present": [self._present(folder, labels) for folder in found.present],
             "events": [self._event(events, labels) for events in _alike(found.events)],
             **{

@@ -76,6 +76,8 @@ class FolderHistory:
     """Newest first."""
     events_before: int | None
     """Look for earlier ones before this number; None: these are all."""
+    is_continued: bool
+    """Folders or merges that come before these were passed over."""
 
 
 def folder_history(
@@ -87,13 +89,14 @@ def folder_history(
     """
     text = text.strip()
     key = _key(text)
+    begin = _key(after)
     owners = applications.find(using=using, text=application) if application.strip() else None
     rows = list(_removed(using).filter(folder_key=key).order_by("-id")[:MOST_FOUND]) if key else []
     present, present_after, events_before = [key] if key else [], None, None
     ends = _ends(rows, using=using)
     folders = _live({*present, *ends.values()}, using=using)
     if not rows and not folders and is_storable(text):
-        present, present_after = _present(text, owners, using=using, after=_key(after))
+        present, present_after = _present(text, owners, using=using, after=begin)
         rows, events_before = _merged(text[:NAME_LENGTH], owners, using=using, before=before)
         ends = _ends(rows, using=using)
         folders = _live({*present, *ends.values()}, using=using)
@@ -102,6 +105,7 @@ def folder_history(
         present_after,
         tuple(_event(row, ends[row.pk], folders) for row in rows),
         events_before,
+        is_continued=bool(begin) or before is not None,
     )
 
 

@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from cleanup import queries
 from cleanup.models import RollbackPoint
 from cleanup.services import DatabaseCleanupService
 from cleanup.services.folders import history
@@ -113,3 +114,13 @@ def test_offers_to_look_in_all_applications(boss, merged):
     page = text(boss.get(address("folder", q="slips", application="elsewhere")))
     assert "In this application there is no folder of this name or id" in page
     assert "Search in all applications" in page
+
+
+@pytest.mark.parametrize("within", ["", "Loan"])
+def test_denies_no_folder_that_an_earlier_page_has_shown(boss, merged, using, within):
+    keys = queries.folders_named_within(using=using, text="", applications=[merged.application], after=None, limit=9)
+    asked = {"q": "Payslips", **({"application": within} if within else {})}
+    page = boss.get(address("folder", **asked, after=max(keys)))
+    assert "There are no more folders of this name. Back to the first ones" in text(page)
+    assert "there is no folder" not in text(page).lower()
+    assert f'href="{address("folder", **asked)}"' in page.content.decode().replace("&amp;", "&")
