@@ -10,7 +10,9 @@ MOST_CHOSEN = 100
 
 
 def chosen(sent: QueryDict) -> list[str]:
-    """Return the applications that were ticked, in any list; or all of the open decisions, if that was."""
+    """Return the applications that were ticked, in any list; or all of the open decisions that were listed."""
     if sent.get("next") == "open" and sent.get("every"):
-        return monitoring.pending_decisions.first_open(using=access.database(), number=MOST_CHOSEN)
+        return monitoring.pending_decisions.first_open(
+            using=access.database(), number=MOST_CHOSEN, codes=sent.getlist("code")
+        )
     return sent.getlist("application")

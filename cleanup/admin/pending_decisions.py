@@ -1,13 +1,14 @@
 """The page "Decisions": what waits for a person, and what is on hold."""
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from itertools import islice
 from typing import TYPE_CHECKING, Any, cast
 
 from django.contrib.admin.utils import quote
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.urls import URLPattern
 from django.utils.translation import gettext as _
 
@@ -47,7 +48,11 @@ class DecisionPages(Pages):
     def decisions(self, request: HttpRequest) -> HttpResponse:
         """List what waits, and below it what is on hold; each in pages."""
         using = access.database()
-        waiting = Paginator(pending_decisions.OpenDecisions(using=using), PER_PAGE).get_page(request.GET.get("page"))
+        codes = request.GET.getlist("code")
+        decisions = pending_decisions.OpenDecisions(using=using, codes=codes)
+        if codes and not decisions:
+            return redirect(self.url("decisions"))  # what was looked at has been decided
+        waiting = Paginator(decisions, PER_PAGE).get_page(request.GET.get("page"))
         held = Paginator(pending_decisions.held(using=using), PER_PAGE).get_page(request.GET.get("held"))
         keys = [row.application_id for row in waiting] + [hold.application_key for hold in held]
         labels = applications.labels(using=using, application_ids=keys)
@@ -62,7 +67,9 @@ class DecisionPages(Pages):
             may_approve=any(access.may(request, permission) for permission in CLEANING),
             waiting=waiting,
             every=all_of_them(waiting.paginator.count, most=MOST_CHOSEN),
-            waiting_text=_("Open (%s)") % wording.number_text(waiting.paginator.count),
+            waiting_text=_("Open (%s)") % wording.number_text(decisions.numbers.total()),
+            kinds=self._kinds(decisions.numbers, codes),
+            codes=codes,
             rows=[self._decision(row, labels.get(row.application_id, "")) for row in waiting],
             held=held,
             held_open="held" in request.GET or not waiting.paginator.count,
@@ -104,6 +111,22 @@ class DecisionPages(Pages):
         while held := list(islice(holds, pending_decisions.PAGE)):
             labels = applications.labels(using=using, application_ids=[hold.application_key for hold in held])
             yield from (self._hold(hold, labels.get(hold.application_key, "")) for hold in held)
+
+    def _kinds(self, numbers: Mapping[str, int], chosen: Collection[str]) -> list[dict[str, Any]]:
+        """Return what has happened, most often first, each with what lists it alone; nothing if it is all the same."""
+        codes: dict[str, list[str]] = {}
+        for code in numbers:
+            codes.setdefault(refusals.advice(code).what, []).append(code)
+        kinds = [
+            {
+                "what": what,
+                "number": sum(numbers[code] for code in alike),
+                "address": self.url("decisions", code=sorted(alike)) + "#cleanup-open",
+                "is_chosen": set(alike) == set(chosen),
+            }
+            for what, alike in codes.items()
+        ]
+        return sorted(kinds, key=lambda kind: (-kind["number"], kind["what"])) if len(kinds) > 1 else []
 
     def _decision(self, row: pending_decisions.PendingDecision, label: str) -> dict[str, Any]:
         advice = refusals.advice(row.code)

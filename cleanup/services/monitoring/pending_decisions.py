@@ -5,7 +5,8 @@ held are those on hold. An application is in one of the two lists, once. Both ar
 and counted by the database.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any, NamedTuple, TypeVar, overload
@@ -51,13 +52,23 @@ class Counts(NamedTuple):
 
 
 class OpenDecisions(Sequence[PendingDecision]):
-    """The open decisions as a sequence to be paged through: what was refused or failed, newest first, then queued."""
+    """The open decisions as a sequence to be paged through: what was refused or failed, newest first, then queued.
 
-    def __init__(self, *, using: str) -> None:
-        self._results = _unsettled(using).select_related("run", "point").order_by("-pk")
-        self._queued = _queued(using).order_by("-queued_at", "pk")
-        self._number_of_results = self._results.count()
-        self._number = self._number_of_results + self._queued.count()
+    If ``codes`` are given, only theirs; ``numbers`` has how many there are of each code in any case.
+    """
+
+    def __init__(self, *, using: str, codes: Collection[str] = ()) -> None:
+        results, queued = _unsettled(using), _queued(using)
+        of_results, of_queued = _by_code(results, "error_code"), _by_code(queued, "code")
+        self.numbers = of_results + of_queued
+        if codes:
+            known = [code for code in self.numbers if code in codes]
+            results, queued = results.filter(error_code__in=known), queued.filter(code__in=known)
+            of_results, of_queued = (Counter({code: of[code] for code in known}) for of in (of_results, of_queued))
+        self._results = results.select_related("run", "point").order_by("-pk")
+        self._queued = queued.order_by("-queued_at", "pk")
+        self._number_of_results = of_results.total()
+        self._number = self._number_of_results + of_queued.total()
 
     def __len__(self) -> int:
         return self._number
@@ -76,9 +87,9 @@ class OpenDecisions(Sequence[PendingDecision]):
         return decisions + [_of_queued(row) for row in queued]
 
 
-def first_open(*, using: str, number: int) -> list[str]:
-    """Return the applications of so many open decisions, in the order of the list."""
-    return [row.application_id for row in OpenDecisions(using=using)[:number]]
+def first_open(*, using: str, number: int, codes: Collection[str] = ()) -> list[str]:
+    """Return the applications of so many open decisions, in the order of the list; only of these codes, if any."""
+    return [row.application_id for row in OpenDecisions(using=using, codes=codes)[:number]]
 
 
 def counts(*, using: str) -> Counts:
@@ -135,6 +146,10 @@ def _unsettled(using: str) -> QuerySet[Result]:
 def _queued(using: str) -> QuerySet[QueuedApplication]:
     known = _unsettled(using).filter(application_key=OuterRef("application_key"))
     return QueuedApplication.objects.using(using).filter(~Exists(_hold()), ~Exists(known), refused=True)
+
+
+def _by_code(rows: QuerySet[Any], field: str) -> Counter[str]:
+    return Counter(dict(rows.order_by().values_list(field).annotate(number=Count("pk"))))
 
 
 def _hold() -> QuerySet[Hold]:

@@ -993,6 +993,59 @@ class TestNeedsYourDecision:
         assert "The database does not allow this change, so it was left untouched. Details A Ask IT:" in page
         assert "It could not be done. Details B Try again;" in page
 
+    def kinds(self, using) -> None:
+        run = Run.objects.create(kind="cleanup", status="completed")
+        codes = {"A": "P0001", "B": "23514", "C": "23514", "D": "conflict"}
+        for key, code in codes.items():
+            Result.objects.create(run=run, application_key=key, status="failed", error_code=code)
+        QueuedApplication.objects.create(application_key="E", code="conflict", refused=True)
+
+    def test_lists_alone_what_happened_alike(self, boss, using):
+        self.kinds(using)
+        page = boss.get(address("decisions"))
+        kinds = page.context["kinds"]
+        assert [(kind["what"], kind["number"]) for kind in kinds] == [
+            ("The database does not allow this change, so it was left untouched.", 3),
+            ("People have changed some of it since, so nothing was undone.", 2),
+        ]
+        for kind, applications in zip(kinds, (["C", "B", "A"], ["D", "E"]), strict=True):
+            page = boss.get(kind["address"].partition("#")[0])
+            assert [row["id"] for row in page.context["rows"]] == applications
+            assert [one["is_chosen"] for one in page.context["kinds"]] == [one == kind for one in kinds]
+            assert "Open (5)" in text(page)
+            assert f"All {len(applications)} in the list" in text(page)
+
+    def test_lists_no_kinds_if_all_is_alike(self, boss, using):
+        self.many(using, held=0, refused=3, queued=0)
+        page = boss.get(address("decisions"))
+        assert (page.context["kinds"], "Show all" in text(page)) == ([], False)
+
+    def test_puts_those_that_are_alike_on_hold_together(self, boss, using):
+        self.kinds(using)
+        shown = boss.get(address("decisions", code=["conflict"])).content.decode()
+        assert '<input type="hidden" name="code" value="conflict">' in shown
+        asked = boss.get(address("hold", next="open", every=1, code="conflict")).content.decode()
+        assert re.findall(r'name="application" value="([^"]*)"', asked) == ["D", "E"]
+
+    def test_pages_through_those_that_are_alike(self, boss, using):
+        self.many(using, held=0, refused=30, queued=30)
+        page = boss.get(address("decisions", code="collision"))
+        (following,) = re.findall(r'href="([^"#]*page=2)#', page.content.decode())
+        page = boss.get(address("decisions") + following.replace("&amp;", "&"))
+        assert [row["id"] for row in page.context["rows"]] == [f"refused {number}" for number in range(9, -1, -1)]
+
+    @pytest.mark.parametrize("code", ["collision", "", "\x00"])
+    def test_shows_all_once_those_that_were_alike_are_decided(self, boss, using, code):
+        self.kinds(using)
+        response = boss.get(address("decisions", code=code), follow=True)
+        assert response.redirect_chain == [(address("decisions"), 302)]
+
+    def test_does_not_call_a_look_at_folders_a_preview_beside_an_undo(self, boss, using):
+        run = Run.objects.create(kind="rollback", status="completed")
+        Result.objects.create(run=run, application_key="A", status="failed", error_code="conflict")
+        page = text(boss.get(address("decisions")))
+        assert ("See its folders A" in page, "Preview" in page) == (True, False)
+
     def test_lists_an_application_once(self, boss, using):
         run = Run.objects.create(kind="cleanup", status="completed")
         for key in ("A", "B"):
