@@ -577,7 +577,7 @@ _NOT_COMPARED = {
 
 
 def not_compared(inexact: Sequence[str]) -> str:
-    """Describe what an undo, before it is done, cannot promise."""
+    """Describe what an undo cannot promise, before it is done and afterwards."""
     reasons = "; ".join(str(_NOT_COMPARED[name]) for name in inexact if name in _NOT_COMPARED)
     return _("There is no guarantee that everything is as it was before: %s.") % reasons if reasons else ""
 
@@ -586,7 +586,6 @@ _INEXACT = {
     "conflicts": gettext_lazy("what people have changed since was kept"),
     "copies": gettext_lazy("some folders came back as copies"),
     "differences": gettext_lazy("other things have changed since"),
-    **_NOT_COMPARED,
     "expired": gettext_lazy("the time to undo some applications has passed"),
     "already_rolled_back": gettext_lazy("some applications had been undone before and have changed since"),
     "failed": gettext_lazy("some applications could not be undone"),
@@ -598,8 +597,16 @@ def exactness(inexact: Sequence[str]) -> str:
     """Describe how far an undo has brought everything back."""
     if not inexact:
         return _("Everything that the cleanup changed is as it was before.")
-    reasons = "; ".join(str(_INEXACT.get(name, name)) for name in inexact)
-    return _("Not everything is as it was before: %s.") % reasons
+    known = "; ".join(str(_INEXACT.get(name, name)) for name in inexact if name not in _NOT_COMPARED)
+    if not known:
+        return not_compared(inexact)
+    words = _("Not everything is as it was before: %s.") % known
+    unknown = "; ".join(str(reason) for name, reason in _NOT_COMPARED.items() if name in inexact)
+    return f"{words} {_no_guarantee(unknown)}" if unknown else words
+
+
+def _no_guarantee(reasons: str) -> str:
+    return _("There is no guarantee for the rest: %s.") % reasons
 
 
 POINT_STATUS: dict[Any, Any] = {

@@ -63,6 +63,28 @@ def test_says_what_an_undo_kept(boss, using, run):
         assert "1 folder came back. No file had to move back." in text(boss.get(listing))
 
 
+@pytest.mark.parametrize(
+    ("inexact", "words"),
+    [
+        (["triggers"], "There is no guarantee that everything is as it was before: programs inside the database write"),
+        (["conflicts"], "Not everything is as it was before: what people have changed since was kept."),
+        (
+            ["conflicts", "hook"],
+            (
+                "Not everything is as it was before: what people have changed since was kept. "
+                "There is no guarantee for the rest: the program that keeps the order of folders writes"
+            ),
+        ),
+    ],
+)
+def test_denies_of_an_undo_only_what_is_known(boss, using, run, inexact, words):
+    undo = DatabaseCleanupService(using=using).rollback_cleanup(run.pk).run_id
+    row = Run.objects.get(pk=undo)
+    Run.objects.filter(pk=undo).update(restored={**row.restored, "inexact": inexact})
+    page = text(boss.get(address("run_change", undo)))
+    assert (words in page, page.count("as it was before")) == (True, 1)
+
+
 def test_of_one_application_says_what_was_kept_only_where_something_was(boss, using, run):
     File.objects.using(using).filter(folder__name="Docs").update(folder_id=None)
     undo = DatabaseCleanupService(using=using).rollback_cleanup(run.pk, skip_conflicts=True).run_id
