@@ -59,6 +59,8 @@ class ReadOnlyAdmin(access.OnSite, ReadOnlyAdminBase):
     media = Media()
     empty: Any = gettext_lazy("There is nothing here yet.")
     """What a list without entries says."""
+    not_found: Any = gettext_lazy("Nothing matches.")
+    """What the search says if it finds nothing."""
     application_field = ""
     """The field that holds an application's key; the search matches the application's name or id."""
 
@@ -176,6 +178,7 @@ class ReadOnlyAdmin(access.OnSite, ReadOnlyAdminBase):
             "list_title": self.list_title,
             "most_listed": MOST_LISTED,
             "empty": self.empty,
+            "not_found": self.not_found,
         }
 
     def time(self, moment: datetime | None) -> str:

@@ -44,6 +44,9 @@ class RollbackPointAdmin(UndoableAdmin):
     application_field = "application_key"
     search_help_text = gettext_lazy("Application: its name or its id")
     empty = gettext_lazy("No undo records yet. Each cleanup writes one for each application.")
+    not_found = gettext_lazy(
+        "Nothing was cleaned up in an application of this name or id, as far as the records go back."
+    )
     fieldsets = [
         (None, {"fields": ["who", "state", "what", "why", "of_run", "when", "expires", "ended", "kept", "copies"]}),
         for_it("rows", "own_id"),

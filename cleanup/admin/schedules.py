@@ -46,7 +46,7 @@ DOES: Mapping[str, Promise] = {
         "It changes no folder."
     ),
     Schedule.Name.FULL_CLEANUP: gettext_lazy(
-        "Merges the duplicate folders of the applications that have most of them. Each cleanup can be undone."
+        "Merges the duplicate folders of the applications that have the most of them. Each cleanup can be undone."
     ),
     Schedule.Name.INTEGRITY_VERIFICATION: gettext_lazy(
         "Examines the whole database for problems, such as folders without a parent. It changes nothing."
@@ -185,8 +185,9 @@ class ScheduleAdmin(ReadOnlyAdmin):
 
     def get_fieldsets(self, request: HttpRequest, obj: Schedule | None = None) -> Any:
         """Show what applies to the schedule; the fields only to people who may change it."""
+        rehearsal = ["rehearsal"] if obj is not None and self.rehearsal(obj) else []
         shown = [
-            (None, {"fields": ["does", "state", "how_often", "next_words", "rehearsal", "who"]}),
+            (None, {"fields": ["does", "state", "how_often", "next_words", *rehearsal, "who"]}),
             (_("Last results"), {"fields": ["results"]}),
             for_it("name", "kept_in"),
         ]
@@ -241,7 +242,7 @@ class ScheduleAdmin(ReadOnlyAdmin):
 
     @admin.display(description=gettext_lazy("last"))
     def last(self, schedule: Schedule) -> str:
-        return self.time(schedule.last_run)
+        return self.time(schedule.last_run) if schedule.last_run else _("never")
 
     @admin.display(description=gettext_lazy("last changed"))
     def who(self, schedule: Schedule) -> str:
@@ -263,7 +264,7 @@ class ScheduleAdmin(ReadOnlyAdmin):
     @admin.display(description=gettext_lazy("first run"))
     def rehearsal(self, schedule: Schedule) -> str:
         if "dry_run_first" not in APPLICABLE[schedule.pk] or not schedule.dry_run_first:
-            return "—"
+            return ""
         if schedule.planned_at is None:
             return _("The next run only plans. It changes nothing; the one after it cleans up.")
         return _("The first run was planned on %s. Each run cleans up now.") % wording.moment_text(schedule.planned_at)

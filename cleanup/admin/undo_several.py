@@ -96,10 +96,14 @@ class UndoableAdmin(SelectableAdmin):
         service, reason = access.service(), request.POST.get("reason", "")
         points = [point for row in rows if (point := self.point_of(row)) is not None]
         start = partial(service.start_rollback, reason=reason, **access.actor(request))
-        started = [point for point in points if access.attempt(request, partial(start, point.uuid)) is not None]
+        runs = {point: access.attempt(request, partial(start, point.uuid)) for point in points}
+        started = [point for point, run in runs.items() if run is not None]
         access.log_each(request, started, gettext_noop("Started the undo."))
         if not started:
             return self.back_to(request.POST)
+        if len(points) == 1:
+            messages.success(request, _("The undo has started. This page follows it."))
+            return self.url("run_change", runs[points[0]].pk)
         words = ngettext(
             "The undo has started. It is the first in this list.",
             "%(number)s undos have started. They are the first in this list.",

@@ -37,6 +37,7 @@ def test_forty_holds_are_removed_at_once(person, held, width):
     assert ann.page.get_by_role("button", name="Remove selected holds …").evaluate(within)
     ann.press("Remove selected holds …")
     ann.sees("Loan 39")
+    expect(ann.page.get_by_role("button", name="Remove 40 holds")).to_be_in_viewport(ratio=1)
     assert ann.overflow() <= 0
     assert ann.barriers() == []
     ann.press("Remove 40 holds")
@@ -56,6 +57,37 @@ def test_the_buttons_of_one_list_do_not_lie_over_the_other(person, held):
     expect(ann.page.get_by_role("button", name="Remove selected holds …")).to_be_in_viewport()
     expect(ann.page.get_by_role("button", name="Put selected on hold …")).not_to_be_in_viewport()
     Run.objects.using(ALIAS).all().delete()
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_one_decision_is_found_among_many_of_another_kind(person, held, width):
+    run = Run.objects.using(ALIAS).create(kind="rollback", status="completed")
+    codes = ["conflict", *["23514"] * 25]
+    Result.objects.using(ALIAS).bulk_create(
+        Result(run=run, application_key=f"{number}", status="failed", error_code=code)
+        for number, code in enumerate(codes)
+    )
+    ann = person(viewport={"width": width, "height": 900})
+    ann.go(reverse("admin:cleanup_decisions"))
+    ann.follow("People have changed some of it since, so nothing was undone.")
+    expect(ann.page.get_by_label("The one in the list")).to_be_visible()
+    ann.sees("Look at what they changed, then undo the rest and keep that.")
+    assert ann.overflow() <= 0
+    assert ann.barriers() == []
+    ann.follow("Show all")
+    expect(ann.page.get_by_label("All 26 in the list")).to_be_visible()
+    Run.objects.using(ALIAS).all().delete()
+
+
+def test_what_leads_to_an_undo_looks_like_a_link(person, held):
+    Hold.objects.using(ALIAS).all().delete()
+    DatabaseCleanupService(using=ALIAS).cleanup_all_duplicate_folders(max_applications=1)
+    ann = person()
+    ann.go(reverse("admin:cleanup_rollbackpoint_changelist"))
+    state = ann.page.get_by_text("Undo possible until").first
+    assert "underline" in state.evaluate("one => getComputedStyle(one).textDecorationLine")
+    state.click()
+    expect(ann.page.get_by_role("link", name="Undo …")).to_be_visible()
 
 
 def test_all_that_a_list_finds_are_removed_without_a_script(person, held):

@@ -90,7 +90,7 @@ def test_fold_what_only_it_can_read(started, using):
 
 def test_are_explained_to_people_who_may_only_look(started):
     page = text(person(Permission.VIEW).get(address("schedule_change", "full_cleanup")))
-    assert "Merges the duplicate folders of the applications that have most of them." in page
+    assert "Merges the duplicate folders of the applications that have the most of them." in page
     assert "Applications per run" not in page
 
 
@@ -133,3 +133,22 @@ def test_are_explained_to_people_who_may_not_change_them(boss):
         assert "Here you cannot change the schedules. This needs the permission “Can change schedules" in shown
         assert "Start the schedules" not in shown
         assert "you cannot change" not in text(boss.get(page))
+
+
+def test_say_nothing_of_a_first_run_that_is_like_the_others(started, using):
+    Schedule.objects.filter(pk="full_cleanup").update(dry_run_first=False)
+    for name, shown in (("full_cleanup", False), ("consistency_check", False)):
+        assert ("First run:" in text(started.get(address("schedule_change", name)))) is shown
+    Schedule.objects.filter(pk="full_cleanup").update(dry_run_first=True)
+    assert "First run: The next run only plans." in text(started.get(address("schedule_change", "full_cleanup")))
+
+
+def test_that_have_not_run_yet_say_so_in_the_list(started):
+    assert "every Sunday" in (page := text(started.get(address("schedule_changelist"))))
+    assert "never" in page
+
+
+def test_an_alert_has_no_button_that_seems_to_close_it(boss, using):
+    alert = Alert.objects.create(code="duplicates", fingerprint="duplicates", message="Much is wrong.")
+    page = text(boss.get(address("alert_change", alert.pk)))
+    assert ("Acknowledge" in page, "Close" in page) == (True, False)

@@ -80,6 +80,19 @@ class TestUndo:
         undos = Run.objects.filter(kind=Run.Kind.ROLLBACK)
         assert [(undo.total_applications, undo.reason) for undo in undos] == [(1, "too early")] * 2
 
+    def test_of_one_leads_to_the_page_that_follows_it(self, boss, cluster, cleaned):
+        page = boss.post(address("result_selected"), {"selected": [cleaned[0].pk]}, follow=True)
+        undo = Run.objects.get(kind=Run.Kind.ROLLBACK)
+        assert page.redirect_chain == [(address("run_change", undo.pk), 302)]
+        assert "The undo has started. This page follows it." in text(page)
+
+    def test_says_that_nothing_was_cleaned_up_in_an_application(self, boss, using, cleaned):
+        other = tree(using, "Loan 77").application
+        page = text(boss.get(address("rollbackpoint_changelist", q=other)))
+        assert "Nothing was cleaned up in an application of this name or id, as far as the records go back." in page
+        page = text(boss.get(address("rollbackpoint_changelist", q=other, status__exact="live")))
+        assert ("Nothing matches." in page, "Nothing was cleaned up" in page) == (True, False)
+
     def test_leaves_out_what_people_have_changed(self, boss, cluster, cleaned):
         File.objects.filter(filename="plan.pdf", application=cleaned[0].application_key).update(folder_id=None)
         page = boss.get(address("rollbackpoint_selected"), {"selected": [row.point_id for row in cleaned]})
