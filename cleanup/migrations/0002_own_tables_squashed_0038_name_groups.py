@@ -14,7 +14,14 @@ import django.db.models.functions.datetime
 from django.db import migrations, models
 
 from cleanup.migrations import _permissions
-from cleanup.migrations._operations import create_control_row, create_indexes, restore, tune
+from cleanup.migrations._operations import (
+    CreateModels,
+    RunWithoutModels,
+    create_control_row,
+    create_indexes,
+    restore,
+    tune,
+)
 
 #: What was called otherwise at first: models, and fields of models.
 FIRST_NAMES = {
@@ -937,10 +944,10 @@ class Migration(migrations.Migration):
     operations = [
         migrations.SeparateDatabaseAndState(
             database_operations=[
-                *own_models(first_name),
-                migrations.RunPython(create_indexes, migrations.RunPython.noop),
+                CreateModels(own_models(first_name)),
+                RunWithoutModels(create_indexes, migrations.RunPython.noop),
                 migrations.RunPython(create_control_row, migrations.RunPython.noop),
-                migrations.RunPython(tune, restore),
+                RunWithoutModels(tune, restore),
                 rename_table("cleanup_service", "cleanup_automationstate"),
                 rename_table("cleanup_tick", "cleanup_joblease"),
                 rename_column("cleanup_joblease", "seat", "slot"),
@@ -953,10 +960,10 @@ class Migration(migrations.Migration):
                 rename_column("cleanup_rollbackpoint", "id", "uuid"),
                 rename_column("cleanup_rollbackpoint", "sequence", "id"),
             ],
-            state_operations=own_models(name_of_today),
+            state_operations=[CreateModels(own_models(name_of_today))],
         ),
         # The names of permissions, which may live in another database, where an older version has made them.
-        migrations.RunPython(_permissions.look_to_view, _permissions.view_to_look),
-        migrations.RunPython(_permissions.control_to_freezeswitch, _permissions.freezeswitch_to_control),
-        migrations.RunPython(_permissions.remove_those_made_by_django, migrations.RunPython.noop),
+        RunWithoutModels(_permissions.look_to_view, _permissions.view_to_look),
+        RunWithoutModels(_permissions.control_to_freezeswitch, _permissions.freezeswitch_to_control),
+        RunWithoutModels(_permissions.remove_those_made_by_django, migrations.RunPython.noop),
     ]

@@ -1,4 +1,4 @@
-"""The migration operation behind the mapped tables. Frozen: migration 0001 imports it.
+"""The migration operations behind the mapped tables, and the product's own. Frozen: migrations import them.
 
 Tables that were adopted with ``--fake-initial`` belong to another program, and reversing the migration never drops
 them. A table that 0001 creates is marked as such. Dumps carry the mark along, so it names the table as well: by the
@@ -11,13 +11,14 @@ import logging
 from collections.abc import Iterator
 from pathlib import Path
 from textwrap import dedent
-from typing import Any
+from typing import Any, cast
 
+from django.apps import apps as installed
 from django.apps.registry import Apps
 from django.core.management.base import CommandError
-from django.db import migrations
+from django.db import migrations, router
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
-from django.db.migrations.state import ProjectState
+from django.db.migrations.state import ProjectState, StateApps
 
 from cleanup import conf
 
@@ -143,6 +144,37 @@ def _comment(schema_editor: BaseDatabaseSchemaEditor, table: str) -> str:
 def _quoted_text(schema_editor: BaseDatabaseSchemaEditor, table: str) -> str:
     """Return a table's quoted name as a text of SQL."""
     return "'" + schema_editor.quote_name(table).replace("'", "''") + "'"
+
+
+class CreateModels(migrations.SeparateDatabaseAndState):
+    """Create models that Django renders once all of them are known, not again with each that comes."""
+
+    def __init__(self, models: list[migrations.CreateModel]) -> None:
+        super().__init__(database_operations=models, state_operations=models)
+
+    def state_forwards(self, app_label: str, state: ProjectState) -> None:
+        vars(state).pop("apps", None)
+        super().state_forwards(app_label, state)
+
+    def database_forwards(
+        self, app_label: str, schema_editor: BaseDatabaseSchemaEditor, from_state: ProjectState, to_state: ProjectState
+    ) -> None:
+        for operation in self.database_operations:
+            operation.database_forwards(app_label, schema_editor, from_state, to_state)
+
+
+class RunWithoutModels(migrations.RunPython):
+    """Call a function that uses no models of the state, which Django would have to render for it."""
+
+    def database_forwards(
+        self,
+        app_label: str,
+        schema_editor: BaseDatabaseSchemaEditor,
+        from_state: ProjectState,  # noqa: ARG002
+        to_state: ProjectState,  # noqa: ARG002
+    ) -> None:
+        if router.allow_migrate(schema_editor.connection.alias, app_label, **self.hints):
+            self.code(cast("StateApps", installed), schema_editor)
 
 
 def create_control_row(apps: Apps, schema_editor: BaseDatabaseSchemaEditor) -> None:
