@@ -127,7 +127,7 @@ class RuleSql(Room, ABC):
         every = range(len(unique.parts))
         of_siblings = number in judged.siblings
         family = judged.siblings.get(number, tuple(every))
-        meeting = " AND ".join(self._equal(unique, place) for place in family) or "1 = 1"
+        meeting = " AND ".join(self._equal(unique, place) for place in family)
         return block(
             """
             SELECT {number} AS __rule, __alike, __family, __place, {no_rival} AS __rival, __point, __key, __moves,
@@ -260,7 +260,7 @@ class CollisionSql(RuleSql, ABC):
 
     def met(self, judged: Sequence[CheckedTable]) -> Iterator[CollidingRow]:
         """Yield the rows that would meet, of all tables in one statement."""
-        wanted = [(number, table) for number, table in enumerate(judged) if table.rules and table.changes]
+        wanted = [(number, table) for number, table in enumerate(judged) if table.rules]
         rows = self.fetch_each(self._statement(table, number) for number, table in wanted)
         selected = self.cells.selected
         for number, rule, alike, family, place, rival, point, key, moves, body, cells in rows:

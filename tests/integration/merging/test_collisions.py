@@ -110,6 +110,12 @@ class TestTwoColumnsOfOneRow:
         assert sorted(fetch(scratch_database, "SELECT * FROM paths")) == sorted(fetch(scratch_database, closure))
         assert cleaned_and_undone_again(scratch_database)
 
+    def test_do_not_meet_their_own_row_in_a_rule_of_the_other_column(self, scratch_database):
+        make(scratch_database, f"CREATE TABLE link (id integer PRIMARY KEY, {PAIR}, UNIQUE (target, id))")
+        made = tree(scratch_database, "A/stays:B, gone:A")
+        link(scratch_database, "link", made, (1, "gone", "stays"), (2, "stays", "gone"))
+        assert cleaned_and_undone(scratch_database).status(made) == "completed"
+
     def test_with_other_contents_are_refused(self, scratch_database):
         make(scratch_database, f"CREATE TABLE link ({PAIR}, since integer, PRIMARY KEY (source, target))")
         made = tree(scratch_database, "stays:A, gone:A")
@@ -140,6 +146,18 @@ def cleaned_and_undone_again(database: str) -> bool:
 
 
 class TestRules:
+    def test_of_a_column_that_names_folders_by_another_key_which_they_do_not_have(self, scratch_database):
+        make(
+            scratch_database,
+            "ALTER TABLE :folders ADD COLUMN code text",
+            "CREATE UNIQUE INDEX one_code ON :folders (code)",
+            "CREATE TABLE pin (id integer PRIMARY KEY, subject $key REFERENCES :folders,"
+            " code text UNIQUE REFERENCES :folders (code))",
+        )
+        made = tree(scratch_database, "stays:A, gone:A")
+        link(scratch_database, "pin", made, (1, "gone", None))
+        assert cleaned_and_undone(scratch_database).status(made) == "completed"
+
     def test_a_check_between_two_columns(self, scratch_database):
         make(scratch_database, f"CREATE TABLE link ({PAIR}, PRIMARY KEY (source, target), CHECK (source <> target))")
         made, other = tree(scratch_database, "stays:A, gone:A"), tree(scratch_database, "A/{a:B, b:C}, A")
@@ -148,6 +166,13 @@ class TestRules:
         found = cleaned_and_undone(scratch_database)
         assert (found.status(made), found.status(other)) == ("failed", "completed")
         assert "check" in found.message(made)
+
+    def test_a_check_that_names_its_own_table(self, scratch_database):
+        check = "CHECK (link.source <> link.target)"
+        make(scratch_database, f"CREATE TABLE link ({PAIR}, PRIMARY KEY (source, target), {check})")
+        made = tree(scratch_database, "stays:A, gone:A")
+        link(scratch_database, "link", made, ("stays", "gone"))
+        assert "check" in cleaned_and_undone(scratch_database).message(made)
 
     def test_a_check_that_a_row_breaks_can_cost_it_its_place(self, scratch_database, settings):
         settings.CLEANUP_COLLISIONS = {"link": "keep_survivor"}
