@@ -61,11 +61,11 @@ class Merging(Room, ABC):
 
     def journal_cells(
         self, table: Table, key: tuple[str, ...], columns: tuple[str, ...], rows: Sequence[Replaced], *, step: int
-    ) -> list[RowCount]:
+    ) -> None:
         """Journal what another program has made of columns of rows, from the old to the new cells."""
         given = self._replacements(key, columns, rows)
         counts = self._journal(self._journaled_moves(given, table=table, columns=columns, key=key, step=step))
-        return counted(table, counts, expected=len(rows))
+        counted(table, counts, expected=len(rows))
 
     @abstractmethod
     def _replaced(

@@ -18,6 +18,7 @@ from cleanup.backends.changes import (
     Forwarding,
     Images,
     Keys,
+    Replaced,
     Restoration,
     RowConflict,
     RowCount,
@@ -372,6 +373,15 @@ class TestMove:
         assert fetch(bench.alias, "SELECT folder, tenant FROM filed ORDER BY id") == [("s", 7), ("a", 2)]
         bench.undo(target, points=[point])
         assert bench.rows("filed") == before
+
+    def test_keeps_whole_rows_where_triggers_may_change_more_of_them(self, bench, notes):
+        target = bench.target(notes, "folder", bench.pair(bench.point(), "b", "s"), images=True)
+        bench.move(target)
+        (row,) = SnapshotRow.objects.using(bench.alias).values_list("images", flat=True)
+        (((before, after),),) = json.loads(row)
+        image = [bench.number(3), bench.text("b"), bench.text("3")]
+        # SQLite has no statement that returns what triggers have made of rows.
+        assert (before, after) == (image, [image[0], bench.text("s"), image[2]] if bench.postgresql else None)
 
     @pytest.mark.only("sqlite")
     def test_a_row_that_two_pairs_want_is_refused(self, bench, notes):
@@ -926,6 +936,119 @@ class TestSqliteValues:
         bench.move(target)
         plans = bench.plans(lambda: bench.undo(target, points=[point]))
         assert [line for plan in plans for line in plan if line == "SCAN t"] == []
+
+
+class TestReplaceCells:
+    """Rows are given with what was read of them: what has changed since is not written over."""
+
+    def replaced(self, bench, *changes: tuple[int, str, str]) -> list[Replaced]:
+        return [
+            Replaced(bench.point(), (bench.number(row),), (bench.text(old),), (bench.text(new),))
+            for row, old, new in changes
+        ]
+
+    def journaled(self, bench, notes, rows: list[Replaced]) -> list[RowCount]:
+        with transaction.atomic(using=bench.alias):
+            bench.backend.pin()
+            return bench.backend.merging.replace_cells(bench.table(notes), ("id",), ("folder",), rows, step=STEP)
+
+    def unjournaled(self, bench, notes, rows: list[Replaced]) -> None:
+        with transaction.atomic(using=bench.alias):
+            bench.backend.pin()
+            bench.backend.merging.set_cells(bench.table(notes), ("id",), ("folder",), rows)
+
+    def test_can_be_undone(self, bench, notes):
+        before, rows = bench.rows(notes), self.replaced(bench, (1, "a", "x"), (3, "b", "y"))
+        points = [row.point for row in rows]
+        assert [(c.point, c.rows) for c in self.journaled(bench, notes, rows)] == [(point, 1) for point in points]
+        assert fetch(bench.alias, "SELECT folder FROM notes ORDER BY id LIMIT 3") == [("x",), ("a",), ("y",)]
+        bench.undo(bench.target(notes, "folder"), points=points)
+        assert bench.rows(notes) == before
+
+    def test_without_a_journal_leaves_no_snapshot_row(self, bench, notes):
+        self.unjournaled(bench, notes, self.replaced(bench, (1, "a", "x"), (3, "b", "y")))
+        assert fetch(bench.alias, "SELECT folder FROM notes ORDER BY id LIMIT 3") == [("x",), ("a",), ("y",)]
+        assert not SnapshotRow.objects.using(bench.alias).exists()
+
+    @pytest.mark.parametrize("change", ["journaled", "unjournaled"])
+    def test_of_a_row_that_was_changed_since_is_refused(self, bench, notes, change):
+        before, rows = bench.rows(notes), self.replaced(bench, (1, "a", "x"), (3, "other", "y"))
+        with pytest.raises(CountMismatch):
+            getattr(self, change)(bench, notes, rows)
+        assert bench.rows(notes) == before
+
+
+class TestInsertRows:
+    def insert(self, bench, *rows: tuple[int, str, str], step: int | None) -> None:
+        cells = [(point, (bench.text(hall), bench.text(seat))) for point, hall, seat in rows]
+        with transaction.atomic(using=bench.alias):
+            bench.backend.pin()
+            bench.backend.merging.insert_rows(bench.table("seats"), ("hall", "seat"), cells, step=step)
+
+    @pytest.fixture(autouse=True)
+    def seats(self, bench) -> None:
+        bench.make(
+            "CREATE TABLE seats (hall text NOT NULL, seat text NOT NULL, note text DEFAULT 'new',"
+            " PRIMARY KEY (hall, seat))",
+        )
+
+    def test_keeps_their_images_by_point(self, bench):
+        one, two = bench.point(), bench.point()
+        self.insert(bench, (one, "a", "1"), (two, "a", "2"), (two, "b", "1"), step=STEP)
+        rows = SnapshotRow.objects.using(bench.alias).order_by("point", "kind").values_list("point", "kind", "images")
+        a, b, first, second, new = map(bench.text, ("a", "b", "1", "2", "new"))
+        assert [(point, kind, sorted(json.loads(images))) for point, kind, images in rows] == [
+            (one, "inserted", [[a, first, new]]),
+            (two, "inserted", [[a, second, new], [b, first, new]]),
+        ]
+
+    def test_without_a_step_journals_nothing(self, bench):
+        self.insert(bench, (bench.point(), "a", "1"), step=None)
+        assert fetch(bench.alias, "SELECT * FROM seats") == [("a", "1", "new")]
+        assert not SnapshotRow.objects.using(bench.alias).exists()
+
+    @pytest.mark.parametrize("step", [STEP, None])
+    def test_that_a_trigger_swallows_are_refused(self, bench, step):
+        bench.swallow("seats", "INSERT")
+        with pytest.raises(CountMismatch):
+            self.insert(bench, (bench.point(), "a", "1"), step=step)
+
+    def test_are_journaled_though_another_program_inserts_them(self, bench):
+        point = bench.point()
+        execute(bench.alias, "INSERT INTO seats (hall, seat) VALUES ('a', '1'), ('a', '2'), ('b', '1')")
+        self.journal(bench, point, "1", "2")
+        ((count, images),) = SnapshotRow.objects.using(bench.alias).values_list("row_count", "images")
+        assert (count, len(json.loads(images))) == (2, 2)
+
+    def journal(self, bench, point: int, *seats: str) -> None:
+        rows = keys(*((point, (bench.text("a"), bench.text(seat))) for seat in seats))
+        with transaction.atomic(using=bench.alias):
+            bench.backend.pin()
+            bench.backend.merging.journal_inserted(bench.table("seats"), ("hall", "seat"), rows, step=STEP)
+
+    def test_are_not_journaled_if_they_are_not_there(self, bench):
+        execute(bench.alias, "INSERT INTO seats (hall, seat) VALUES ('a', '1')")
+        with pytest.raises(CountMismatch):
+            self.journal(bench, bench.point(), "1", "2")
+
+
+class TestDropRows:
+    def drop(self, bench, notes, *rows: int) -> None:
+        given = keys(*((0, (bench.number(row),)) for row in rows))
+        with transaction.atomic(using=bench.alias):
+            bench.backend.pin()
+            bench.backend.merging.drop_rows(bench.table(notes), ("id",), given)
+
+    def test_journals_nothing(self, bench, notes):
+        self.drop(bench, notes, 1, 3)
+        assert fetch(bench.alias, "SELECT id FROM notes ORDER BY id") == [(2,), (4,), (5,)]
+        assert not SnapshotRow.objects.using(bench.alias).exists()
+
+    def test_of_a_row_that_is_not_there_is_refused(self, bench, notes):
+        before = bench.rows(notes)
+        with pytest.raises(CountMismatch):
+            self.drop(bench, notes, 1, 99)
+        assert bench.rows(notes) == before
 
 
 class TestRemove:
@@ -1492,6 +1615,20 @@ class TestLateWaits:
             pytest.param(
                 lambda bench, target, _: bench.backend.merging.nest(target.table, "id", "folder", [], step=STEP),
                 id="nest",
+            ),
+            pytest.param(
+                lambda bench, target, _: bench.backend.merging.set_cells(target.table, ("id",), ("folder",), []),
+                id="set_cells",
+            ),
+            pytest.param(
+                lambda bench, target, _: bench.backend.merging.insert_rows(target.table, ("folder",), [], step=None),
+                id="insert_rows",
+            ),
+            pytest.param(
+                lambda bench, target, point: bench.backend.merging.drop_rows(
+                    target.table, ("id",), keys((point, ("1",)))
+                ),
+                id="drop_rows",
             ),
             pytest.param(
                 lambda bench, target, point: bench.backend.merging.remove(
