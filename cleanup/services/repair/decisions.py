@@ -77,8 +77,9 @@ class Decider:
         """Return the applications of scopes, and what is left as it is."""
         worklist = Worklist()
         if self.code == "cycle":
-            (first, *_) = several_scopes = list(scopes)
-            worklist.add(self._repairs_of_cycles(first if len(several_scopes) == 1 and first.keys else None))
+            first, *_ = scopes
+            # One may lead through applications of several ranges, so all are looked for at once.
+            worklist.add(self._repairs_of_cycles(None if first.keys is None else first))
             return worklist
         for scope in scopes:
             for several in _pages(self.findings.found(self.code, scope)):

@@ -9,7 +9,9 @@ from cleanup import hooks
 from cleanup.exceptions import NotRepairable, RollbackConflict
 from cleanup.models import RollbackPoint
 from cleanup.services import DatabaseCleanupService
+from cleanup.services.operations import repairs
 from cleanup.services.results import RepairReport
+from cleanup.services.runs.lifecycle import Actor, Options
 from tests.support.model_roles import Application, File, Folder
 from tests.support.trees import (
     assert_tree,
@@ -202,6 +204,11 @@ class TestLeavingAlone:
         (left,) = report.not_repaired
         assert (left.row_id, left.reason) == (loan["old"], "no_application")
 
+    def test_a_cycle_of_a_folder_of_no_application_says_why(self, loose, service, loan):
+        change(loose, Folder, loan["old"], application=None, parent=loan["old"])
+        (left,) = service.repair("cycle").not_repaired
+        assert (left.row_id, left.reason) == (loan["old"], "no_application")
+
     @pytest.mark.parametrize("code", ["several_roots", "dangling_reference", "guards_missing"])
     def test_what_cannot_be_repaired_says_what_helps(self, service, code):
         with pytest.raises(NotRepairable) as refusal:
@@ -224,6 +231,33 @@ class TestLeavingAlone:
         report = service.repair("missing_parent", applications=[other.application])
         assert [result.application_id for result in report.results] == [other.application]
         assert service.verify_cleanup_integrity()["counts"]["missing_parent"] == 1
+
+    def test_cycles_of_other_applications_than_the_named_ones(self, loose, service, loan, other):
+        change(loose, Folder, loan["photos"], parent=loan["old"])
+        change(loose, Folder, other["docs"], parent=other["docs"])
+        report = service.repair("cycle", applications=[other.application])
+        assert [result.application_id for result in report.results] == [other.application]
+        assert service.verify_cleanup_integrity()["counts"]["cycle"] == 2
+
+    def test_what_people_have_mended_since_it_was_found(self, loose, service, loan):
+        change(loose, Folder, loan["photos"], parent=NOWHERE)
+        run = service.start_repair("missing_parent", in_background=False)
+        change(loose, Folder, loan["photos"], parent=loan["top"])
+        before = dump(loose)
+        report = service.resume(run.pk)
+        assert (report.findings_repaired, dump(loose)) == (0, before)
+        assert not RollbackPoint.objects.using(loose).exists()
+
+    def test_what_has_changed_since_it_was_shown(self, loose, service, loan, other):
+        for label, made in (("photos", loan), ("docs", other)):
+            change(loose, Folder, made[label], parent=NOWHERE)
+        shown = service.repair("missing_parent", dry_run=True).results
+        hashes = {result.application_id: result.details["plan_hash"] for result in shown}
+        options = Options(repair="missing_parent", plan_hashes=hashes)
+        run = repairs.start(using=loose, options=options, actor=Actor(), in_background=False)
+        change(loose, Folder, loan["docs"], parent=NOWHERE)
+        codes = {result.application_id: result.error_code for result in service.resume(run.pk).results}
+        assert codes == {loan.application: "stale_plan", other.application: ""}
 
 
 class TestLateArrivals:
