@@ -147,6 +147,20 @@ class TestRepair:
             )
 
 
+class TestResult:
+    def test_names_the_applications_that_rows_come_from(self, loose, service, loan, other):
+        change(loose, Folder, loan["photos"], application=NOBODY, parent=None)
+        for name in ("b.txt", "c.txt"):
+            change(loose, File, loan[name], application=other.application)
+        (result,) = service.repair("folder_of_missing_application").results
+        assert (result.application_id, result.details["sources"]) == (other.application, [NOBODY])
+
+    def test_names_none_where_rows_stay_in_their_application(self, loose, service, loan):
+        change(loose, Folder, loan["photos"], parent=NOWHERE)
+        (result,) = service.repair("missing_parent").results
+        assert (result.details["mended"], "sources" in result.details) == (1, False)
+
+
 class TestPlace:
     def test_is_made_with_a_root_folder_if_there_is_none(self, loose, other, repairing, settings):
         settings.CLEANUP_RECOVERED_FOLDER, settings.CLEANUP_ROOT_FOLDER = "Lost and found", "Case"
@@ -224,6 +238,28 @@ class TestLeavingAlone:
         report = service.repair("foreign_parent")
         assert (report.held_applications, report.findings_repaired) == (1, 0)
         assert dump(loose) == before
+
+    @pytest.mark.parametrize("skipped", [0, 1])
+    def test_an_application_of_more_folders_than_the_limit(self, loose, service, loan, settings, skipped):
+        settings.CLEANUP_LARGE_APPLICATION = 4 - skipped
+        change(loose, Folder, loan["photos"], parent=NOWHERE)
+        report = service.repair("missing_parent")
+        assert (report.skipped_applications, report.findings_repaired) == (skipped, 1 - skipped)
+
+    def test_nothing_that_is_included_by_name(self, loose, service, loan, settings):
+        settings.CLEANUP_LARGE_APPLICATION = 3
+        service.hold(loan.application)
+        change(loose, Folder, loan["photos"], parent=NOWHERE)
+        report = service.repair("missing_parent", include_held=True, include_large=True)
+        assert (report.successful_cleanups, report.findings_repaired) == (1, 1)
+
+    def test_an_application_on_hold_even_if_it_is_large(self, loose, service, loan, settings):
+        settings.CLEANUP_LARGE_APPLICATION = 3
+        service.hold(loan.application, reason="audit")
+        change(loose, Folder, loan["photos"], parent=NOWHERE)
+        (result,) = service.repair("missing_parent").results
+        assert (result.status, result.error_code) == ("held", "held")
+        assert f"Application {loan.application} is on hold: audit" in result.error_message
 
     def test_other_applications_than_the_named_ones(self, loose, service, loan, other):
         for label, made in (("photos", loan), ("docs", other)):
