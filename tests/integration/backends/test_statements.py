@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from time import sleep
@@ -976,6 +977,46 @@ class TestReplaceCells:
         with pytest.raises(CountMismatch):
             getattr(self, change)(bench, notes, rows)
         assert bench.rows(notes) == before
+
+
+class TestJournal:
+    """A trigger of the host's on the journal, which keeps rows out of it."""
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            pytest.param(
+                lambda bench, notes, point: bench.move(bench.target(notes, "folder", bench.pair(point, "a", "s"))),
+                id="move",
+            ),
+            pytest.param(
+                lambda bench, notes, point: bench.remove(notes, [(point, (bench.number(1),))]),
+                id="remove",
+            ),
+            pytest.param(
+                lambda bench, notes, point: bench.backend.merging.replace_cells(
+                    bench.table(notes),
+                    ("id",),
+                    ("folder",),
+                    [Replaced(point, (bench.number(1),), (bench.text("a"),), (bench.text("s"),))],
+                    step=STEP,
+                ),
+                id="replace_cells",
+            ),
+        ],
+    )
+    def test_that_does_not_take_a_change_prevents_it(self, bench, notes, change):
+        before, point = bench.rows(notes), bench.point()
+        bench.swallow("cleanup_snapshotrow", "INSERT")
+        with suppress(CountMismatch), transaction.atomic(using=bench.alias):
+            change(bench, notes, point)
+        assert bench.rows(notes) == before
+
+    def test_that_does_not_take_what_another_program_changed_is_noticed(self, bench, notes):
+        rows = [Replaced(bench.point(), (bench.number(1),), (bench.text("s"),), (bench.text("a"),))]
+        bench.swallow("cleanup_snapshotrow", "INSERT")
+        with pytest.raises(CountMismatch):
+            bench.backend.merging.journal_cells(bench.table(notes), ("id",), ("folder",), rows, step=STEP)
 
 
 class TestInsertRows:
