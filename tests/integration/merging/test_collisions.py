@@ -309,6 +309,13 @@ class TestRules:
         found = cleaned_and_undone(scratch_database)
         assert (found.status(made), found.status(free)) == ("failed", "completed")
 
+    def test_nulls_that_are_distinct(self, scratch_database):
+        columns = "id integer PRIMARY KEY, subject $key REFERENCES :folders, tag text, UNIQUE (subject, tag)"
+        make(scratch_database, f"CREATE TABLE pin ({columns})")
+        made = tree(scratch_database, "stays:A, gone:A")
+        link(scratch_database, "pin", made, (1, "stays", None), (2, "gone", None), (3, "gone", None))
+        assert cleaned_and_undone(scratch_database).status(made) == "completed"
+
     @pytest.mark.only("postgresql")
     def test_nulls_that_are_not_distinct(self, scratch_database):
         make(
