@@ -124,3 +124,10 @@ def test_denies_no_folder_that_an_earlier_page_has_shown(boss, merged, using, wi
     assert "There are no more folders of this name. Back to the first ones" in text(page)
     assert "there is no folder" not in text(page).lower()
     assert f'href="{address("folder", **asked)}"' in page.content.decode().replace("&amp;", "&")
+
+
+def test_does_not_seem_to_have_looked_at_all_if_it_has_not(boss, merged, using, monkeypatch):
+    monkeypatch.setattr(history, "FIRST_STEP", 1)
+    monkeypatch.setattr(history, "SECONDS", 0)
+    page = text(boss.get(address("folder", q="nothing like it")))
+    assert "Folders that are there now None among those looked at so far. Look for more" in page
