@@ -2,9 +2,10 @@
 
 import pytest
 from django.urls import reverse
+from django.utils import timezone
 from playwright.sync_api import expect
 
-from cleanup.models import Hold, Result, Run
+from cleanup.models import Hold, Result, Run, ScheduledRun
 from cleanup.services import DatabaseCleanupService
 from tests.browser.conftest import ALIAS
 from tests.support.trees import tree
@@ -88,6 +89,19 @@ def test_what_leads_to_an_undo_looks_like_a_link(person, held):
     assert "underline" in state.evaluate("one => getComputedStyle(one).textDecorationLine")
     state.click()
     expect(ann.page.get_by_role("link", name="Undo …")).to_be_visible()
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_what_came_of_a_schedule_stands_where_its_other_values_do(person, held, width):
+    row = ScheduledRun.objects.using(ALIAS).create(
+        schedule_id="full_cleanup", due_at=timezone.now(), status="skipped", reason="Another cleanup is running."
+    )
+    ann = person(viewport={"width": width, "height": 900})
+    ann.go(reverse("admin:cleanup_schedule_change", args=["full_cleanup"]))
+    value, result = ann.page.locator(".field-does .readonly"), ann.page.locator(".field-results li").first
+    assert result.bounding_box()["x"] == value.bounding_box()["x"]
+    assert ann.overflow() <= 0
+    row.delete()
 
 
 def test_all_that_a_list_finds_are_removed_without_a_script(person, held):
