@@ -4,6 +4,7 @@ from functools import singledispatch
 
 from django.db import models
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from cleanup import stored_texts
 from cleanup.admin import wording
@@ -87,7 +88,19 @@ def _alert(alert: Alert, **_rest: str) -> str:
 def alert_text(alert: Alert) -> str:
     """Return an alert's message without the run's id, to which its page links, and without what only IT can read."""
     text = stored_texts.without_messages(alert.message)
-    return text.replace(f" {alert.run_id}", "") if alert.run_id else text
+    text = text.replace(f" {alert.run_id}", "") if alert.run_id else text
+    waiting = alert.detail.get("waiting_for_decision") if alert.code == "duplicates" else None
+    return f"{text} {_do_not_count(waiting)}" if waiting else text
+
+
+def _do_not_count(waiting: int) -> str:
+    """Say why fewer applications are meant here than have duplicates."""
+    words = ngettext(
+        "%(number)s more is on hold, refused or too large, and does not count.",
+        "%(number)s more are on hold, refused or too large, and do not count.",
+        waiting,
+    )
+    return words % {"number": wording.number_text(waiting)}
 
 
 @name_of.register

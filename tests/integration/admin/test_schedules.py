@@ -152,3 +152,15 @@ def test_an_alert_has_no_button_that_seems_to_close_it(boss, using):
     alert = Alert.objects.create(code="duplicates", fingerprint="duplicates", message="Much is wrong.")
     page = text(boss.get(address("alert_change", alert.pk)))
     assert ("Acknowledge" in page, "Close" in page) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("waiting", "more"), [(0, ""), (1, "1 more is on hold, refused"), (1094, "1,094 more are on hold, refused")]
+)
+def test_an_alert_accounts_for_all_that_have_duplicates(boss, using, waiting, more):
+    message = "1,227 applications with duplicate folders, more than the threshold of 5."
+    detail = {"applications": 1227, "waiting_for_decision": waiting, "threshold": 5}
+    Alert.objects.create(code="duplicates", fingerprint="duplicates", message=message, detail=detail)
+    page = text(boss.get(address("overview")))
+    assert f"{message} {more}".strip() in page
+    assert ("more are on hold" in page or "more is on hold" in page) is bool(waiting)
