@@ -61,7 +61,7 @@ def test_the_buttons_of_one_list_do_not_lie_over_the_other(person, held):
 
 
 @pytest.mark.parametrize("width", [1280, 390])
-def test_one_decision_is_found_among_many_of_another_kind(person, held, width):
+def test_one_decision_is_found_among_many_of_another_kind(person, site, width):
     run = Run.objects.using(ALIAS).create(kind="rollback", status="completed")
     codes = ["conflict", *["23514"] * 25]
     Result.objects.using(ALIAS).bulk_create(
@@ -80,9 +80,9 @@ def test_one_decision_is_found_among_many_of_another_kind(person, held, width):
     Run.objects.using(ALIAS).all().delete()
 
 
-def test_what_leads_to_an_undo_looks_like_a_link(person, held):
-    Hold.objects.using(ALIAS).all().delete()
-    DatabaseCleanupService(using=ALIAS).cleanup_all_duplicate_folders(max_applications=1)
+def test_what_leads_to_an_undo_looks_like_a_link(person, site):
+    application = tree(ALIAS, "Loan 78/Docs*2").application
+    DatabaseCleanupService(using=ALIAS).cleanup_all_duplicate_folders(applications=[application])
     ann = person()
     ann.go(reverse("admin:cleanup_rollbackpoint_changelist"))
     state = ann.page.get_by_text("Undo possible until").first
@@ -92,7 +92,7 @@ def test_what_leads_to_an_undo_looks_like_a_link(person, held):
 
 
 @pytest.mark.parametrize("width", [1280, 390])
-def test_what_came_of_a_schedule_stands_where_its_other_values_do(person, held, width):
+def test_what_came_of_a_schedule_stands_where_its_other_values_do(person, site, width):
     row = ScheduledRun.objects.using(ALIAS).create(
         schedule_id="full_cleanup", due_at=timezone.now(), status="skipped", reason="Another cleanup is running."
     )
@@ -102,6 +102,17 @@ def test_what_came_of_a_schedule_stands_where_its_other_values_do(person, held, 
     assert result.bounding_box()["x"] == value.bounding_box()["x"]
     assert ann.overflow() <= 0
     row.delete()
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_folders_stand_once_where_nothing_changes(person, site, width):
+    ann = person(viewport={"width": width, "height": 900})
+    ann.go(reverse("admin:cleanup_preview", args=[tree(ALIAS, "Loan 77/Docs").application]))
+    expect(ann.page.get_by_role("heading", name="2 folders", exact=True)).to_be_visible()
+    assert "Before" not in ann.reads()
+    assert ann.reads().count("Docs") == 1
+    assert ann.overflow() <= 0
+    assert ann.barriers() == []
 
 
 def test_all_that_a_list_finds_are_removed_without_a_script(person, held):
