@@ -105,7 +105,6 @@ class FolderPages(Pages):
             "sentence": wording.folder_event(event, number=len(events)),
             "where_now": wording.where_now(event),
             "place": wording.place((*event.now.inside, event.now.name)) if event.now else "",
-            "folder": self.url("folder", q=event.now.folder_id) if event.now else "",
             "when": timestamps.show(event.point.created_at),
             "by": wording.started(run.started_by, run.started_how) if run else "",
             "ids": ", ".join(safe(each.folder_id) for each in events),

@@ -34,7 +34,7 @@ def test_is_found_by_a_part_of_a_name_within_an_application(boss, merged, within
         "Old id: " + merged["twin"] in text(page),
         "Ann, in the admin" in text(page),
         "Undo this cleanup …" in text(page),
-        address("folder", q=merged["stays"]) in page.content.decode(),
+        address("preview", merged.application) in page.content.decode(),
     ) == (found,) * 4
 
 
