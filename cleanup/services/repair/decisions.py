@@ -140,8 +140,6 @@ class Decider:
         moved = decision.moved + Counter(
             {str(references.folders.name): len(rows) - files, str(references.file_table): files}
         )
-        if not decision.goes_ahead:
-            moved.clear()
         return FolderCleanupResult(
             application_id=decision.application,
             status=decision.status or Result.Status.COMPLETED,

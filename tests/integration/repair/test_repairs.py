@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
+import psycopg
 import pytest
 
 from cleanup import hooks
@@ -12,6 +13,7 @@ from cleanup.services import DatabaseCleanupService
 from cleanup.services.operations import repairs
 from cleanup.services.results import RepairReport
 from cleanup.services.runs.lifecycle import Actor, Options
+from tests.support import databases
 from tests.support.model_roles import Application, File, Folder
 from tests.support.trees import (
     assert_tree,
@@ -21,6 +23,7 @@ from tests.support.trees import (
     key_type,
     missing_key,
     raw,
+    sql,
     tree,
 )
 
@@ -218,6 +221,12 @@ class TestLeavingAlone:
         (left,) = report.not_repaired
         assert (left.row_id, left.reason) == (loan["old"], "no_application")
 
+    def test_what_no_one_can_decide_beside_what_can_be_mended(self, loose, service, loan):
+        change(loose, Folder, loan["old"], application=None, parent=NOWHERE)
+        change(loose, Folder, loan["docs"], parent=NOWHERE)
+        report = service.repair("missing_parent")
+        assert (report.findings_repaired, [left.row_id for left in report.not_repaired]) == (1, [loan["old"]])
+
     def test_a_cycle_of_a_folder_of_no_application_says_why(self, loose, service, loan):
         change(loose, Folder, loan["old"], application=None, parent=loan["old"])
         (left,) = service.repair("cycle").not_repaired
@@ -268,6 +277,16 @@ class TestLeavingAlone:
         assert [result.application_id for result in report.results] == [other.application]
         assert service.verify_cleanup_integrity()["counts"]["missing_parent"] == 1
 
+    def test_findings_of_an_application_that_only_takes_rows_in(self, loose, service, loan, other):
+        extra = tree(loose, "extra:Extra(e.txt)", application=other.application)
+        change(loose, Folder, extra["extra"], parent=loan["docs"])
+        change(loose, Folder, loan["photos"], parent=other["docs"])
+        for name in ("b.txt", "c.txt"):
+            change(loose, File, loan[name], application=other.application)
+        report = service.repair("foreign_parent", applications=[loan.application])
+        assert [result.application_id for result in report.results] == [other.application]
+        assert service.verify_cleanup_integrity()["counts"]["foreign_parent"] == 1
+
     def test_cycles_of_other_applications_than_the_named_ones(self, loose, service, loan, other):
         change(loose, Folder, loan["photos"], parent=loan["old"])
         change(loose, Folder, other["docs"], parent=other["docs"])
@@ -294,6 +313,28 @@ class TestLeavingAlone:
         change(loose, Folder, loan["docs"], parent=NOWHERE)
         codes = {result.application_id: result.error_code for result in service.resume(run.pk).results}
         assert codes == {loan.application: "stale_plan", other.application: ""}
+
+
+@pytest.mark.only("postgresql")
+class TestRowsThatAnotherSessionHolds:
+    @pytest.fixture
+    def other_session(self, loose, loan) -> Iterator[psycopg.Connection]:
+        with psycopg.connect(databases.url_of(loose)) as session:
+            yield session
+
+    def test_do_not_keep_a_dry_run_waiting(self, loose, service, loan, other_session, settings):
+        settings.CLEANUP_LOCK_TIMEOUT_MS = 10
+        change(loose, Folder, loan["photos"], parent=NOWHERE)
+        for rows in (":applications", ":folders"):
+            other_session.execute(sql(loose, f"SELECT FROM {rows} FOR UPDATE"))
+        assert service.repair("missing_parent", dry_run=True).findings_repaired == 1
+
+    def test_are_not_repaired_meanwhile(self, loose, service, loan, other_session, settings):
+        settings.CLEANUP_LOCK_TIMEOUT_MS = 10
+        change(loose, Folder, loan["photos"], parent=NOWHERE)
+        other_session.execute(sql(loose, "SELECT FROM :applications FOR UPDATE"))
+        (result,) = service.repair("missing_parent").results
+        assert (result.status, result.error_code) == ("failed", "55P03")
 
 
 class TestLateArrivals:
