@@ -211,6 +211,15 @@ class TestLiveFolders:
 
         assert affected(trashed) == {}
 
+    def test_are_live_by_every_column_of_the_setting(self, trashed, settings):
+        settings.CLEANUP_FOLDER_LIVE = {"trashed": 0, "gone": None}
+        execute(trashed, "ALTER TABLE :folders ADD COLUMN gone text")
+        loan = tree(trashed, "Loan/{Docs, old:Docs, Photos, gone:Photos}")
+        self.trash(trashed, loan["old"])
+        execute(trashed, "UPDATE :folders SET gone = 'yes' WHERE :folders.key = %s", raw(trashed, loan["gone"]))
+
+        assert affected(trashed) == {}
+
     def test_may_be_duplicates_below_a_trashed_root(self, trashed):
         loan = tree(trashed, "spare:Loan/Docs*2")
         self.trash(trashed, loan["spare"])

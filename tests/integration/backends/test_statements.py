@@ -1021,31 +1021,30 @@ class TestJournal:
 
 class TestInsertRows:
     def insert(self, bench, *rows: tuple[int, str, str], step: int | None) -> None:
-        cells = [(point, (bench.text(hall), bench.text(seat))) for point, hall, seat in rows]
+        cells = [(point, (bench.text(hall), bench.text(seat), None)) for point, hall, seat in rows]
         with transaction.atomic(using=bench.alias):
             bench.backend.pin()
-            bench.backend.merging.insert_rows(bench.table("seats"), ("hall", "seat"), cells, step=step)
+            bench.backend.merging.insert_rows(bench.table("seats"), ("hall", "seat", "note"), cells, step=step)
 
     @pytest.fixture(autouse=True)
     def seats(self, bench) -> None:
         bench.make(
-            "CREATE TABLE seats (hall text NOT NULL, seat text NOT NULL, note text DEFAULT 'new',"
-            " PRIMARY KEY (hall, seat))",
+            "CREATE TABLE seats (hall text NOT NULL, seat text NOT NULL, note text, PRIMARY KEY (hall, seat))",
         )
 
     def test_keeps_their_images_by_point(self, bench):
         one, two = bench.point(), bench.point()
         self.insert(bench, (one, "a", "1"), (two, "a", "2"), (two, "b", "1"), step=STEP)
         rows = SnapshotRow.objects.using(bench.alias).order_by("point", "kind").values_list("point", "kind", "images")
-        a, b, first, second, new = map(bench.text, ("a", "b", "1", "2", "new"))
+        a, b, first, second = map(bench.text, ("a", "b", "1", "2"))
         assert [(point, kind, sorted(json.loads(images))) for point, kind, images in rows] == [
-            (one, "inserted", [[a, first, new]]),
-            (two, "inserted", [[a, second, new], [b, first, new]]),
+            (one, "inserted", [[a, first, None]]),
+            (two, "inserted", [[a, second, None], [b, first, None]]),
         ]
 
     def test_without_a_step_journals_nothing(self, bench):
         self.insert(bench, (bench.point(), "a", "1"), step=None)
-        assert fetch(bench.alias, "SELECT * FROM seats") == [("a", "1", "new")]
+        assert fetch(bench.alias, "SELECT * FROM seats") == [("a", "1", None)]
         assert not SnapshotRow.objects.using(bench.alias).exists()
 
     @pytest.mark.parametrize("step", [STEP, None])
