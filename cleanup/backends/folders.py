@@ -301,9 +301,10 @@ class FolderSql(ForestSql):
         return self._siblings_by_roots(scope) if self.derived else self._siblings_by_owners(scope)
 
     def same_named_anywhere(self, scope: Scope) -> Query:
-        """Find the groups of ``same_named_siblings``, and those that no root leads to; CTEs as there."""
-        if self.derived:
-            return self.same_named_siblings(scope)
+        """Find the groups of ``same_named_siblings``, and those that no root leads to; CTEs as there.
+
+        Where folders name their applications.
+        """
         return self.block(
             "{groups}, siblings AS (SELECT application, parent, name, folders FROM sibling_groups)",
             groups=self._sibling_groups(scope),

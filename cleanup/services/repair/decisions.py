@@ -165,13 +165,9 @@ class Decider:
         if self.code in ("foreign_parent", "folder_of_missing_application"):
             file_owners = self.findings.file_owners(several, folders)
         told = {owner for several_owners in file_owners.values() for owner in several_owners}
-        mentioned = {*sources, *owners.values(), *told}
-        existing = self.findings.existing(mentioned)
-        if within is None:
-            folders |= self._folders((existing & mentioned) - set(folders), lock=False)
         around = Surroundings(
             folders,
-            existing,
+            self.findings.existing({*sources, *owners.values(), *told}),
             owners,
             file_owners,
             self.findings.paths(several) if self.code == "file_in_other_application" else {},
@@ -219,7 +215,7 @@ class Decider:
             return
         sizes, limit = self.backend.reading.count_folders(self.tables, concerned), conf.large_application()
         for decision in decisions:
-            folders = max((sizes.get(key, 0) for key in decision.concerned), default=0)
+            folders = max(sizes.get(key, 0) for key in decision.concerned)
             if not decision.status and folders > limit:
                 error = TooLarge(folders=folders, limit=limit)
                 decision.set_aside(Result.Status.SKIPPED, error.code, str(error))
