@@ -337,7 +337,7 @@ class CollisionSql(RuleSql, ABC):
             f"CASE WHEN {self._is_spared('t', judged)} THEN 1 ELSE 0 END AS __gone",
         ]
         for column in table.columns:
-            if column.generated and column.expression:
+            if column.expression:
                 continue
             cases = [
                 f"WHEN c{number}.__point IS NOT NULL THEN c{number}.__n{change.columns.index(column.name)}"
@@ -365,7 +365,7 @@ class CollisionSql(RuleSql, ABC):
 
     def _generated(self, table: Table) -> Iterator[list[Column]]:
         """Yield generated columns in layers: each is computed from columns of the layers before it."""
-        left = [column for column in table.columns if column.generated and column.expression]
+        left = [column for column in table.columns if column.expression]
         while left:
             names = {column.name for column in left}
             layer = [column for column in left if not column.computed_from & names] or left
