@@ -59,6 +59,13 @@ class TestAffectedApplications:
 
         assert affected(database) == {}
 
+    def test_are_trees_where_there_are_no_applications(self, database, settings):
+        settings.CLEANUP_APPLICATION_MODEL = None
+        loan = tree(database, "top:Loan/Docs*2, other:Loan")
+        tree(database, "Case")
+
+        assert affected(database) == {loan["top"]: (2, 2)}
+
     def test_leave_out_siblings_under_a_missing_parent(self, database):
         loan = tree(database, "Loan/gone:Lost/Docs*2")
         with unchecked(database):
@@ -204,7 +211,9 @@ class TestLiveFolders:
     def trash(self, database: str, key: str) -> None:
         execute(database, "UPDATE :folders SET trashed = 1 WHERE :folders.key = %s", raw(database, key))
 
-    def test_alone_are_duplicates(self, trashed):
+    @pytest.mark.parametrize("named_by", ["folder", "root"])
+    def test_alone_are_duplicates(self, trashed, settings, named_by):
+        settings.CLEANUP_APPLICATION_FROM = named_by
         loan = tree(trashed, "Loan/{Docs, old:Docs}, spare:Loan")
         self.trash(trashed, loan["old"])
         self.trash(trashed, loan["spare"])
