@@ -132,9 +132,11 @@ def _wait(condition: Callable[[], bool], processes: list[subprocess.Popen], log:
         time.sleep(0.1)
 
 
-@pytest.fixture(scope="module")
-def browser(site) -> Iterator[Browser]:
-    """Yield the browser."""
+@pytest.fixture(scope="package")
+def browser() -> Iterator[Browser]:
+    """Yield the browser, which all modules share: it takes as long to start as some tests."""
+    if CHROMIUM is None:
+        pytest.skip("Chromium is not installed")
     # Playwright's event loop stands in this thread, and Django takes that for asynchronous code.
     before = os.environ.get("DJANGO_ALLOW_ASYNC_UNSAFE")
     os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
