@@ -53,7 +53,7 @@ def _guarded(tables: FolderTables) -> list[str]:
 
 
 def _looseness(catalogue: Catalogue, tables: FolderTables, *, folders: TableName, files: TableName) -> Looseness:
-    described, spelled = catalogue.describe({folders, files}), catalogue.column_names({folders, files})
+    described, spelled = catalogue.describe_columns({folders, files}), catalogue.column_names({folders, files})
     # SQLite reports no columns of a view.
     key = spelled.get(folders, {}).get(catalogue.column_spelling(tables.folder_key.column))
     column = spelled.get(files, {}).get(catalogue.column_spelling(tables.file.folder if tables.file else ""))

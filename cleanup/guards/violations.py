@@ -151,7 +151,7 @@ def _fault(sql: GuardSql, guard: Guard) -> Fault | None:
     if guard not in _EMPTY_UNDER:
         return None
     using = sql.session.connection.alias
-    described = backends.database(using=using).catalogue.describe([sql.folder_table])
+    described = backends.database(using=using).catalogue.describe_columns([sql.folder_table])
     faults = faults_of_shape(using=using, folders=described.get(sql.folder_table))
     return next((fault for fault in faults if fault.code in _EMPTY_UNDER[guard]), None)
 

@@ -119,6 +119,8 @@ SELECT cn.nspname::text, c.relname::text, pn.nspname::text, p.relname::text, c.r
  ORDER BY 1, 2
 """
 
+_NAMES = f"WITH {_WANTED} SELECT w.oid::bigint, w.schema, w.name FROM wanted w"
+
 # A table that was never analysed (reltuples -1) is guessed from its size, at 100 bytes a row.
 _TABLES = f"""
 WITH RECURSIVE {_WANTED}, {_FAMILY}, estimated AS (
@@ -431,10 +433,8 @@ class Catalogue(catalogue.Catalogue):
             (_TABLES, 11), (_COLUMNS, 15), (_INDEXES, 19), (_CHECKS, 5), (_TRIGGERS, 7), **_arrays(tables)
         )
         oids = [row[0] for row in rows]
-        columns: dict[int, dict[int, Column]] = {oid: {} for oid in oids}
         numbered = _numbered(oids, column_rows)
-        for oid, number, *row in column_rows:
-            columns[oid][number] = _column(number, numbered[oid], *row)
+        columns = _columns(numbered, column_rows)
         uniques: dict[int, list[UniqueKey]] = {oid: [] for oid in oids}
         exclusions: dict[int, list[UniqueKey]] = {oid: [] for oid in oids}
         checks: dict[int, list[Check]] = {oid: [] for oid in oids}
@@ -459,7 +459,7 @@ class Catalogue(catalogue.Catalogue):
             privileges = zip(("select", "insert", "update", "delete"), granted, strict=True)
             described[table_name] = Table(
                 name=table_name,
-                columns=tuple(columns[oid].values()),
+                columns=columns[oid],
                 uniques=tuple(uniques[oid]),
                 exclusions=tuple(exclusions[oid]),
                 checks=tuple(checks[oid]),
@@ -476,6 +476,14 @@ class Catalogue(catalogue.Catalogue):
                 oid=oid,
             )
         return described
+
+    def describe_columns(self, tables: Iterable[TableName]) -> dict[TableName, Table]:
+        rows, column_rows = self._fetch_each((_NAMES, 3), (_COLUMNS, 15), **_arrays(tables))
+        columns = _columns(_numbered([oid for oid, _, _ in rows], column_rows), column_rows)
+        return {
+            (table := TableName(schema, name)): Table(name=table, columns=columns[oid], oid=oid)
+            for oid, schema, name in rows
+        }
 
     def all_columns(self, *, containing: Collection[str] | None = None) -> Sequence[PlacedColumn]:
         like = None if containing is None else "|".join(re.escape(word.lower()) for word in sorted(containing))
@@ -613,6 +621,14 @@ def _numbered(oids: Iterable[int], rows: Iterable[Sequence[Any]]) -> dict[int, d
     for oid, number, name, *_ in rows:
         numbered[oid][number] = name
     return numbered
+
+
+def _columns(numbered: dict[int, dict[int, str]], rows: Iterable[Sequence[Any]]) -> dict[int, tuple[Column, ...]]:
+    """Return the columns of each table from their rows of ``_COLUMNS``."""
+    columns: dict[int, list[Column]] = {oid: [] for oid in numbered}
+    for oid, number, *row in rows:
+        columns[oid].append(_column(number, numbered[oid], *row))
+    return {oid: tuple(found) for oid, found in columns.items()}
 
 
 def _check(numbered: dict[int, str], name: str, expression: str, columns: list[str], within: str | None) -> Check:

@@ -1,6 +1,7 @@
 """The guards in PostgreSQL's dialect."""
 
 from collections.abc import Iterator
+from functools import cached_property
 
 from cleanup.backends import guards
 from cleanup.backends.catalogue import TableName
@@ -82,6 +83,11 @@ class GuardSql(FolderSql, guards.GuardSql):
 
     def indexed_name(self) -> str:
         # As text, because citext ignores the collation.
+        return f'({self.name}::text) COLLATE "C"' if self._name_type == "citext" else f'{self.name} COLLATE "C"'
+
+    @cached_property
+    def _name_type(self) -> str:
+        """The type of the names' column, which every look at the guards asks for."""
         ((kind,),) = self.session.fetch(
             """
             SELECT t.typname::text
@@ -92,7 +98,7 @@ class GuardSql(FolderSql, guards.GuardSql):
             table=self.folder_table.quoted,
             column=self.tables.folder_name,
         )
-        return f'({self.name}::text) COLLATE "C"' if kind == "citext" else f'{self.name} COLLATE "C"'
+        return str(kind)
 
     def supporting(self) -> dict[str, tuple[TableName, tuple[str, ...], bool]]:
         tables = self.tables

@@ -284,6 +284,12 @@ class Catalogue(catalogue.Catalogue):
             )
         return _with_key_indexes(described)
 
+    def describe_columns(self, tables: Iterable[TableName]) -> dict[TableName, Table]:
+        return {
+            table: Table(name=table, columns=tuple(column for column, _ in self._columns.get(table, ())))
+            for table in set(tables) & set(self._kinds)
+        }
+
     def _read_indexes(self, tables: Sequence[TableName]) -> dict[TableName, list["_Index"]]:
         if not tables:
             return {}
