@@ -135,8 +135,8 @@ class Enforcement:
         wanted = self.sql.unique_indexes(guard)
         return [name for name in self._ours(guard, there) if name not in wanted or not there[name].usable]
 
-    def _refuse_forbidden(self, guard: Guard) -> None:
-        found = obstacle(self.sql, guard)
+    def _refuse_forbidden(self, guard: Guard, there: Mapping[Guard, InstalledGuard] | None = None) -> None:
+        found = obstacle(self.sql, guard, there=there)
         if found is not None:
             told = told_points(points_bound_by(self.sql, guard))
             problem = f"{found} {told}".strip()
@@ -160,12 +160,13 @@ class SqliteEnforcement(Enforcement):
 
     def put(self, guard: Guard) -> None:
         with transaction.atomic(using=self.using):
-            standing = self.sql.standing().get(guard)
+            there = self.sql.standing()
+            standing = there.get(guard)
             if standing is not None and standing.usable:
                 return
             self._refuse_taken(guard, self.sql.table_of(guard), standing)
             if guard not in VALIDATED_BY:
-                self._refuse_forbidden(guard)
+                self._refuse_forbidden(guard, there)
             if guard in INDEXES:
                 self._put_indexes(guard)
                 return
@@ -226,12 +227,13 @@ class PostgresEnforcement(Enforcement):
 
     def put(self, guard: Guard) -> None:
         with self._turn(guard):
-            standing = self.sql.standing().get(guard)
+            there = self.sql.standing()
+            standing = there.get(guard)
             if standing is not None and standing.usable and (standing.whole or guard in VALIDATED_BY):
                 return
             self._refuse_taken(guard, self.sql.table_of(guard), standing)
             if guard not in VALIDATED_BY or incomparable(self.sql, guard) is not None:
-                self._refuse_forbidden(guard)
+                self._refuse_forbidden(guard, there)
             if guard in INDEXES:
                 self._build_indexes(guard)
                 return
@@ -255,10 +257,11 @@ class PostgresEnforcement(Enforcement):
 
     def validate(self, guard: Guard) -> None:
         with self._turn(guard):
-            standing = self.sql.standing().get(guard)
+            there = self.sql.standing()
+            standing = there.get(guard)
             if standing is not None and standing.whole:
                 return
-            self._refuse_forbidden(guard)
+            self._refuse_forbidden(guard, there)
             if standing is None:
                 raise GuardForbidden(
                     guard=guard, problem="it no longer exists and cannot be validated: it was dropped."

@@ -87,7 +87,7 @@ def _first_forbidden(ours: list[Migration], *, using: str, told: Any) -> tuple[i
             later = isinstance(operation, PutGuard) and operation.validated_later
             if later and incomparable(sql, operation.guard) is None:
                 continue
-            found = obstacle(sql, operation.guard)
+            found = obstacle(sql, operation.guard, there=there)
             if found is not None:
                 problem = f"{found} {sentence}".strip()
                 return place, GuardForbidden(

@@ -3,13 +3,14 @@
 Reads only. Shows keys and numbers, never names.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from django.db.models import F
 
 from cleanup import backends
 from cleanup.backends.catalogue import TableName
-from cleanup.backends.guards import LONGEST_NAME_BYTES, GuardSql
+from cleanup.backends.guards import LONGEST_NAME_BYTES, GuardSql, InstalledGuard
 from cleanup.backends.query import Query, block, quoted
 from cleanup.folder_tables import Ownership
 from cleanup.guard_names import APP_LABEL, INDEXES, MADE_BY, Guard, on, putting
@@ -99,13 +100,16 @@ def incomparable(sql: GuardSql, guard: Guard) -> Obstacle | None:
     )
 
 
-def obstacle(sql: GuardSql, guard: Guard) -> Obstacle | None:
-    """Return what prevents a guard that is not in place: the data, or an object of its name; None if nothing."""
+def obstacle(sql: GuardSql, guard: Guard, *, there: Mapping[Guard, InstalledGuard] | None = None) -> Obstacle | None:
+    """Return what prevents a guard that is not in place: the data, or an object of its name; None if nothing.
+
+    ``there`` are the guards in place, if they have just been read.
+    """
     found = incomparable(sql, guard)
     if found is not None:
         return found
     alias = on(sql.session.connection.alias)
-    standing = sql.standing().get(guard)
+    standing = (sql.standing() if there is None else there).get(guard)
     if (standing is None or not standing.ours) and (occupied := taken(sql, guard, sql.table_of(guard))):
         return occupied
     fault = _fault(sql, guard)
