@@ -37,7 +37,9 @@ class TestAffectedApplications:
 
         assert affected(database) == {loan.application: (3, 2)}
 
-    def test_have_same_named_siblings_below_a_single_root(self, database):
+    @pytest.mark.parametrize("named_by", ["folder", "root"])
+    def test_have_same_named_siblings_below_a_single_root(self, database, settings, named_by):
+        settings.CLEANUP_APPLICATION_FROM = named_by
         loan = tree(database, "Loan/{Docs*3, Photos/Docs*2}")
 
         assert affected(database) == {loan.application: (1, 3)}
@@ -191,6 +193,18 @@ class TestSmallReads:
     def test_returns_the_id_of_an_application_as_text(self, database):
         application = tree(database, "Loan").application
         assert queries.existing_application(using=database, application_id=application) == str(application)
+
+    def test_returns_the_key_of_a_root_where_there_are_no_applications(self, database, settings):
+        settings.CLEANUP_APPLICATION_MODEL = None
+        loan = tree(database, "top:Loan")
+
+        assert queries.existing_application(using=database, application_id=loan["top"]) == loan["top"]
+
+    def test_returns_the_id_of_an_application_without_folders_beside_shared_ones(self, database, settings):
+        settings.CLEANUP_SHARED_FOLDERS = "merge"
+        loan = tree(database, "")
+
+        assert queries.existing_application(using=database, application_id=loan.application) == loan.application
 
     def test_refuses_an_unknown_application(self, database):
         with pytest.raises(UnknownObject):

@@ -63,13 +63,16 @@ class TestRestoredWithoutRoot:
     @pytest.fixture
     def point(self, loose, loan) -> int:
         """Return a point that removed two folders, which are back, and one that is not."""
+        return self.removed(loose, loan, "photos", "old")
+
+    def removed(self, database: str, made: Tree, *labels: str) -> int:
         now = datetime(2026, 1, 1, tzinfo=UTC)
-        schema = SnapshotSchema.objects.using(loose).create(digest="d", format_version=1, document="{}")
-        point = RollbackPoint.objects.using(loose).create(
-            application_key=loan.application, kind="cleanup", schema=schema, created_at=now, expires_at=now
+        schema = SnapshotSchema.objects.using(database).create(digest="d", format_version=1, document="{}")
+        point = RollbackPoint.objects.using(database).create(
+            application_key=made.application, kind="cleanup", schema=schema, created_at=now, expires_at=now
         )
-        for key in (loan["photos"], loan["old"], missing_key(Folder)):
-            RemovedFolder.objects.using(loose).create(point=point, folder_key=key, survivor_key=loan["top"])
+        for key in (*(made[label] for label in labels), missing_key(Folder)):
+            RemovedFolder.objects.using(database).create(point=point, folder_key=key, survivor_key=made["top"])
         return point.pk
 
     def found(self, database: str, *points: int) -> list[tuple]:
@@ -79,6 +82,10 @@ class TestRestoredWithoutRoot:
     def test_are_none_where_a_root_leads_to_all(self, loose, loan, point):
         change(loose, Folder, loan["docs"], parent=loan["docs"])
         assert self.found(loose, point) == []
+
+    def test_are_none_below_the_only_root(self, loose):
+        made = tree(loose, "top:Loan/docs:Docs")
+        assert self.found(loose, self.removed(loose, made, "docs")) == []
 
     def test_are_counted_and_the_first_is_named(self, loose, loan, point):
         change(loose, Folder, loan["photos"], parent=loan["old"])
