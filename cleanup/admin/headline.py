@@ -51,7 +51,7 @@ class Standing:
     """How long that run has given no sign of life although it should have."""
     frozen: bool = False
     stopped: bool = False
-    """The latest cleanup stopped before it finished."""
+    """The latest cleanup, or the latest one over everything, stopped before it finished."""
     verification_passed: bool | None = None
     only_duplicates: bool = False
     """All errors that the verification has found are duplicates."""
@@ -92,7 +92,7 @@ def _troubles(found: Standing) -> list[str]:
     if found.frozen:
         troubles.append(_("everything is stopped"))
     if found.stopped:
-        troubles.append(_("the last cleanup stopped before it finished"))
+        troubles.append(_("a cleanup stopped before it finished"))
     at_work = found.run is not None and found.run.is_in_progress
     counted_duplicates = found.duplicates and not found.outdated and not at_work
     if found.duplicates and counted_duplicates and (found.old or not found.all_on_hold):

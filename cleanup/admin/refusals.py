@@ -137,7 +137,7 @@ def advice(code: str) -> Advice:
         otherwise = (
             gettext_lazy("The database does not allow this change, so it was left untouched."),
             gettext_lazy(
-                "Ask IT: what the database answered is in the details, under “For IT”. Then clean it up again."
+                "Ask IT: which error the database reported is in the details, under “For IT”. Then clean it up again."
             ),
         )
     what, next_step = _ADVICE.get(code, otherwise)

@@ -421,6 +421,19 @@ class TestThePreview:
         assert trees["y"] + trees["height"] <= 1800
         assert (ann.barriers(), ann.complaints) == ([], [])
 
+    def test_stays_where_it_is_while_one_types_the_reason(self, person, three_copies):
+        ann = person()
+        ann.go(address("preview", three_copies.application))
+        reason = ann.page.get_by_label("Reason")
+        for y in (0, 300, 10_000):
+            ann.page.evaluate(f"scrollTo(0, {y})")
+            before, box = ann.page.evaluate("scrollY"), reason.bounding_box()
+            ann.page.mouse.click(box["x"] + 20, box["y"] + 8)
+            ann.page.keyboard.type("audit")
+            assert (ann.page.evaluate("scrollY"), reason.bounding_box()) == (before, box)
+            reason.blur()
+        assert reason.input_value() == 3 * "audit"
+
     def test_shows_one_tree_on_a_telephone(self, person, three_copies):
         ann = person(viewport={"width": 390, "height": 844})
         ann.go(address("preview", three_copies.application))

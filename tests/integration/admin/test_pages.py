@@ -252,7 +252,7 @@ class TestCleanupPage:
         last_night = timezone.now() - timedelta(hours=9)
         Run.objects.create(kind="cleanup", status="stopped", options={"applications": None}, created_at=last_night)
         Run.objects.create(kind="cleanup", status="completed", options={"applications": named})
-        assert ("The last cleanup stopped before it finished." in text(boss.get(address("overview")))) is told
+        assert ("A cleanup stopped before it finished." in text(boss.get(address("overview")))) is told
 
     def test_draws_a_day_as_a_point(self, boss):
         for days in (0, 1, 2):
