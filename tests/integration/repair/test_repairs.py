@@ -48,7 +48,7 @@ def repairing(loose, service):
         assert dump(loose) == before
         report = service.repair(code)
         assert codes(service) == set(stays)
-        for total in ("findings_repaired", "total_rows_moved", "folders_made", "not_repaired"):
+        for total in ("successful_cleanups", "findings_repaired", "total_rows_moved", "folders_made", "not_repaired"):
             assert getattr(report, total) == getattr(announced, total)
         yield report
         undone = service.rollback_cleanup(report.run_id)
