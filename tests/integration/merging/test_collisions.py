@@ -201,6 +201,20 @@ class TestRules:
         assert (found.status(made), found.status(free)) == ("failed", "completed")
         assert "pin_place" in found.message(made)
 
+    @pytest.mark.only("sqlite")
+    def test_a_unique_index_over_a_column_generated_from_a_generated_one(self, scratch_database):
+        make(
+            scratch_database,
+            "CREATE TABLE pin (id integer PRIMARY KEY, subject $key REFERENCES :folders, tag text,"
+            " low text GENERATED ALWAYS AS (lower(tag)), place text GENERATED ALWAYS AS (subject || ':' || low))",
+            "CREATE UNIQUE INDEX pin_place ON pin (place)",
+        )
+        made = tree(scratch_database, "stays:A, gone:A")
+        for number, (folder, tag) in enumerate([("stays", "x"), ("gone", "X")]):
+            key = raw(scratch_database, made[folder])
+            execute(scratch_database, "INSERT INTO pin (id, subject, tag) VALUES (%s, %s, %s)", number, key, tag)
+        assert "pin_place" in cleaned_and_undone(scratch_database).message(made)
+
     @pytest.mark.only("postgresql")
     def test_an_exclusion_constraint(self, scratch_database):
         make(
