@@ -184,6 +184,8 @@ def _places_of_constant(node: ast.Constant) -> Iterator[Place]:
 
 def _left_out(statement: ast.stmt, body: list[ast.stmt]) -> Iterator[Place]:
     """A call for its effect, an addition to a variable, or a jump."""
+    if ast.unparse(statement) == "raise NotImplementedError":  # which every subclass overrides
+        return
     simple = isinstance(statement, (ast.AugAssign, ast.Continue, ast.Break, ast.Raise))
     if simple or (
         isinstance(statement, ast.Expr) and isinstance(statement.value, (ast.Call, ast.Yield, ast.YieldFrom))

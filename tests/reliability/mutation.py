@@ -53,6 +53,8 @@ _STATEMENTS = ("tests/integration/backends/test_statements.py", *_UNDO)
 
 _PLANNING = ("tests/unit/test_planning.py",)
 
+_COLLISIONS = ("tests/integration/merging/test_collisions.py",)
+
 SUBJECTS = {
     "planning": Subject(module="cleanup.planning", tests=_PLANNING, keyword="not Large"),
     "forests": Subject(module="cleanup.forests", tests=_PLANNING, keyword="not Large"),
@@ -60,8 +62,54 @@ SUBJECTS = {
     "repairing": Subject(module="cleanup.repairing", tests=("tests/unit/test_repairing.py",)),
     "computing": Subject(module="cleanup.hooks.computing", tests=("tests/unit/test_computing.py",)),
     "retyping": Subject(module="cleanup.backends.retyping", tests=("tests/unit/test_retyping.py",)),
-    "numbering": Subject(
-        module="cleanup.numbering", tests=("tests/integration/merging/test_collisions.py",), keyword="Numbering"
+    "numbering": Subject(module="cleanup.numbering", tests=_COLLISIONS, keyword="Numbering"),
+    "collisions": Subject(module="cleanup.backends.collisions", tests=_COLLISIONS, keyword="not Numbering"),
+    "merging": Subject(module="cleanup.backends.merging", tests=("tests/integration/backends/test_statements.py",)),
+    "moving": Subject(
+        module="cleanup.backends.postgresql.merging",
+        tests=("tests/integration/backends/test_statements.py",),
+        keyword="postgresql",
+    ),
+    "folders": Subject(
+        module="cleanup.backends.folders",
+        functions=(
+            "live_condition",
+            *(
+                f"FolderSql.{name}"
+                for name in (
+                    "within",
+                    "preference",
+                    "folder_belongs",
+                    "file_belongs",
+                    "lies_in",
+                    "live_roots",
+                    "same_named_anywhere",
+                    "_sibling_groups",
+                    "_siblings_by_owners",
+                    "owners_of",
+                    "owners_of_files",
+                    "existing_among",
+                    "told_by_rows",
+                    "paths_of",
+                    "restored_without_root",
+                    "existing",
+                )
+            ),
+        ),
+        tests=(
+            "tests/integration/backends/test_folders.py",
+            "tests/integration/test_queries.py",
+            "tests/integration/folders",
+            "tests/integration/integrity/test_verification.py",
+            "tests/integration/merging/test_preference.py",
+            "tests/integration/merging/test_shared_folders.py",
+            "tests/integration/merging/test_applications_from_roots.py",
+        ),
+        keyword="sqlite",
+    ),
+    "repairs": Subject(
+        module="cleanup.services.repair.decisions",
+        tests=("tests/integration/repair/test_repairs.py",),
     ),
     "path_columns": Subject(module="cleanup.references.path_columns", tests=("tests/unit/test_path_columns.py",)),
     "worklist": Subject(module="cleanup.backends.worklist", tests=("tests/integration/backends/test_worklist.py",)),
@@ -113,7 +161,7 @@ SUBJECTS = {
 Tests = dict[types.CodeType, list[tuple[float, pytest.Item]]]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Mutation:
     """A pytest plugin: instead of running the tests once, runs them against each mutant until one fails."""
 
@@ -199,7 +247,7 @@ class Mutation:
                 signal.signal(signal.SIGALRM, signal.SIG_DFL)
                 mutant.apply()
                 for (seconds, item), (_, following) in pairwise([*tests, tests[0]]):
-                    signal.alarm(int(10 + 5 * seconds))  # a mutant that never ends is noticed
+                    signal.alarm(int(60 + 10 * seconds))  # a mutant that never ends is noticed
                     session.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
                     if self.failed:
                         break
@@ -218,8 +266,10 @@ class Mutation:
 
         from tests.support import databases
 
+        parameters = (getattr(item, "callspec", None) for item in session.items)
+        used = {value for one in parameters if one for value in one.params.values() if isinstance(value, str)}
         with session.config.stash[blocking_manager_key].unblock():
-            for alias in databases.ALIASES.values():
+            for alias in used.intersection(databases.ALIASES.values()):  # the others were never made
                 databases.wipe(alias)
 
 
