@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 from django.db.models.functions import Now
+from django.utils import timezone
 from django.utils.module_loading import import_string
 
 from cleanup.models import AutomationState, Schedule
@@ -21,5 +22,7 @@ def deliver(queue, *, times: int = 1) -> None:
 
 
 def make_due(database, name, *, ago=timedelta(minutes=1)) -> None:
+    """Make a schedule due, once: the time after that is not near, whatever time it is."""
     AutomationState.objects.using(database).filter(pk=1).update(started=True)
-    Schedule.objects.using(database).filter(pk=name).update(next_run=Now() - ago)
+    far = (timezone.now().minute + 30) % 60
+    Schedule.objects.using(database).filter(pk=name).update(next_run=Now() - ago, minute=far)
