@@ -347,12 +347,17 @@ def url_of(using: str) -> str:
 
 def _sqlite_name() -> str:
     shared = Path(connections["default"].settings_dict["NAME"])
-    return str(shared.with_name(f"{shared.name}-{next(_numbers)}"))
+    return str(shared.with_name(f"{shared.name}-{_number()}"))
+
+
+def _number() -> str:
+    """Return a number of this process alone: where no shared database was made, its name is that of all workers."""
+    return f"{os.getpid()}_{next(_numbers)}"
 
 
 def _create_postgresql_database(using: str, *, template: str) -> str:
     connection = connections[using]
-    name = f"{connection.settings_dict['NAME']}_{next(_numbers)}"
+    name = f"{connection.settings_dict['NAME']}_{_number()}"
     # Copying files takes half of what writing each page to the log takes; before PostgreSQL 15 there was no choice.
     quickly = "STRATEGY file_copy" if connection.pg_version >= 150000 else ""
     if template == connection.settings_dict["NAME"]:
