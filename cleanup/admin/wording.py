@@ -578,7 +578,7 @@ _NOT_COMPARED = {
 
 def not_compared(inexact: Sequence[str]) -> str:
     """Describe what an undo cannot promise, before it is done and afterwards."""
-    reasons = "; ".join(str(_NOT_COMPARED[name]) for name in inexact if name in _NOT_COMPARED)
+    reasons = _reasons_not_to_compare(inexact)
     return _("There is no guarantee that everything is as it was before: %s.") % reasons if reasons else ""
 
 
@@ -601,12 +601,15 @@ def exactness(inexact: Sequence[str]) -> str:
     if not known:
         return not_compared(inexact)
     words = _("Not everything is as it was before: %s.") % known
-    unknown = "; ".join(str(reason) for name, reason in _NOT_COMPARED.items() if name in inexact)
-    return f"{words} {_no_guarantee(unknown)}" if unknown else words
+    reasons = _reasons_not_to_compare(inexact)
+    if not reasons:
+        return words
+    rest = _("There is no guarantee for the rest: %s.") % reasons
+    return f"{words} {rest}"
 
 
-def _no_guarantee(reasons: str) -> str:
-    return _("There is no guarantee for the rest: %s.") % reasons
+def _reasons_not_to_compare(inexact: Sequence[str]) -> str:
+    return "; ".join(str(_NOT_COMPARED[name]) for name in inexact if name in _NOT_COMPARED)
 
 
 POINT_STATUS: dict[Any, Any] = {
