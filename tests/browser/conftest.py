@@ -41,14 +41,20 @@ PATIENCE = 30_000
 ALIAS = "default"
 
 
+@pytest.fixture(scope="package")
+def chromium() -> str:
+    """Return the browser's program."""
+    if CHROMIUM is None:
+        pytest.skip("Chromium is not installed")
+    return CHROMIUM
+
+
 @pytest.fixture(scope="module")
-def site(request, django_db_setup, django_db_blocker, tmp_path_factory) -> Iterator[str]:
+def site(request, chromium, django_db_setup, django_db_blocker, tmp_path_factory) -> Iterator[str]:
     """Yield the address of a server that works on a migrated database of its own, with a cluster beside it.
 
     A module may name other settings for it.
     """
-    if CHROMIUM is None:
-        pytest.skip("Chromium is not installed")
     opened = _Opened()
     connection_created.connect(opened.add_connection)
     migrated = databases.has_template(ALIAS)
@@ -133,17 +139,15 @@ def _wait(condition: Callable[[], bool], processes: list[subprocess.Popen], log:
 
 
 @pytest.fixture(scope="package")
-def browser() -> Iterator[Browser]:
+def browser(chromium) -> Iterator[Browser]:
     """Yield the browser, which all modules share: it takes as long to start as some tests."""
-    if CHROMIUM is None:
-        pytest.skip("Chromium is not installed")
     # Playwright's event loop stands in this thread, and Django takes that for asynchronous code.
     before = os.environ.get("DJANGO_ALLOW_ASYNC_UNSAFE")
     os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
     try:
         with sync_playwright() as playwright:
             yield playwright.chromium.launch(
-                executable_path=CHROMIUM,
+                executable_path=chromium,
                 args=[
                     "--no-sandbox",
                     "--disable-gpu",
