@@ -65,7 +65,6 @@ class CollisionForecast:
             known = self.colliding.setdefault(which, colliding)
             if known is not colliding:
                 known.rows += colliding.rows
-                known.numbered |= colliding.numbered
                 known.policy = known.policy and colliding.policy
 
     def rows_of(self, table: TableName, rule: UniqueKey | Check) -> CollidingRows:
@@ -114,11 +113,10 @@ class Collisions:
         key = table.row_key or ()
         changed = table.dependent(column for change in changes for column in change.columns)
         uniques = tuple(unique for unique in table.uniques if changed & set(unique.columns))
-        stored = tuple(column.name for column in table.columns if not column.generated)
         compared: tuple[str, ...] = ()
         if self.references.links(name):
             surrogate = set() if set(key) & changed else set(key)
-            compared = tuple(column for column in stored if column not in surrogate)
+            compared = tuple(column.name for column in table.columns if column.name not in surrogate)
         told = [column for _, column in policy.changes]
         if name == self.references.folders.name:
             told += self.tables.owner_columns

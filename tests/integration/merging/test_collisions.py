@@ -16,6 +16,7 @@ from django.db import IntegrityError, transaction
 from cleanup import exceptions
 from cleanup.numbering import free_name, free_number, loose
 from cleanup.services import DatabaseCleanupService
+from cleanup.services.merging import targets
 from tests.support.model_roles import Application, File
 from tests.support.trees import dump, execute, fetch, is_postgresql, key_type, label, named, raw, tree
 
@@ -115,6 +116,15 @@ class TestTwoColumnsOfOneRow:
         made = tree(scratch_database, "A/stays:B, gone:A")
         link(scratch_database, "link", made, (1, "gone", "stays"), (2, "stays", "gone"))
         assert cleaned_and_undone(scratch_database).status(made) == "completed"
+
+    def test_become_twins_whatever_is_computed_from_them(self, scratch_database):
+        computed = "pair text GENERATED ALWAYS AS (CAST(source AS text) || CAST(target AS text)) STORED"
+        make(scratch_database, f"CREATE TABLE link ({PAIR}, {computed}, PRIMARY KEY (source, target))")
+        made = tree(scratch_database, "stays:A, gone:A")
+        for which in ("stays", "gone"):
+            key = raw(scratch_database, made[which])
+            execute(scratch_database, "INSERT INTO link (source, target) VALUES (%s, %s)", key, key)
+        assert cleaned_and_undone(scratch_database).details(made)["removed"] == {label(scratch_database, "link"): 1}
 
     def test_with_other_contents_are_refused(self, scratch_database):
         make(scratch_database, f"CREATE TABLE link ({PAIR}, since integer, PRIMARY KEY (source, target))")
@@ -562,6 +572,24 @@ class TestRenumber:
         link(scratch_database, "item", free, (3, "stays", 32766), (4, "gone", 32766))
         found = cleaned_and_undone(scratch_database)
         assert (found.status(made), found.status(free)) == ("failed", "completed")
+
+
+class TestManyFolders:
+    @pytest.mark.parametrize("referenced", [1, 2])
+    def test_are_told_of_as_if_all_were_looked_at_at_once(self, scratch_database, monkeypatch, referenced):
+        make(
+            scratch_database,
+            "CREATE TABLE pin (id integer PRIMARY KEY, subject $key UNIQUE REFERENCES :folders)",
+            "CREATE TABLE remark (id integer PRIMARY KEY, pin_id integer REFERENCES pin)",
+        )
+        made = tree(scratch_database, "a:A/{b:B, x:B}, c:A")
+        link(scratch_database, "pin", made, (1, "x"), (2, "c"), (3, "a"), (4, "b"))
+        execute(scratch_database, "INSERT INTO remark VALUES (1, %s)", referenced)
+        at_once = cleaned_and_undone(scratch_database).results[made.application]
+        monkeypatch.setattr(targets, "MOST_REMOVED", 1)
+        in_parts = cleaned_and_undone(scratch_database).results[made.application]
+        assert in_parts == at_once
+        assert [one["rows"] for one in at_once.details["collisions"]] == [2]
 
 
 class TestAnotherNameAndAnotherNumber:
