@@ -1,15 +1,17 @@
 """What is read about folders: no more than was asked for."""
 
+import uuid
 from datetime import UTC, datetime
 
 import pytest
 
 from cleanup import backends
-from cleanup.backends.folders import FolderSql
+from cleanup.backends.folders import FolderSql, Looseness
+from cleanup.backends.query import Query
 from cleanup.folder_tables import folder_tables
 from cleanup.models import RemovedFolder, RollbackPoint, SnapshotSchema
 from tests.support.model_roles import Application, File, Folder
-from tests.support.trees import Tree, change, missing_key, tree
+from tests.support.trees import Tree, change, is_postgresql, missing_key, tree
 
 
 @pytest.fixture
@@ -40,6 +42,26 @@ class TestOwners:
         change(loose, model, loan[label], application=missing)
         sql = folder_sql(loose)
         assert sql.fetch(sql.told_by_rows([missing])) == [(missing,)]
+
+
+class TestFilesThatNameTheirFolderInAText:
+    def lies_in(self, database: str, spelled: str, folder: str, *, loose_files: Looseness) -> bool:
+        sql = backends.database(using=database).folders(folder_tables(), loose_files=loose_files)
+        lies = sql.files_of("CAST(%(spelled)s AS text)", folder)
+        return bool(sql.fetch(Query(f"SELECT 1 WHERE {lies}", {"spelled": spelled})))
+
+    @pytest.mark.parametrize("form", ["{}", "{{{}}}"])
+    @pytest.mark.parametrize("spell", [str, str.upper])
+    def test_lie_in_it_however_they_spell_its_uuid(self, loose, form, spell):
+        one, other = uuid.UUID(int=0xABC), uuid.UUID(int=0xABD)
+        folder = f"'{one}'::uuid" if is_postgresql(loose) else f"'{one.hex}'"
+        for key, expected in ((one, True), (other, False)):
+            assert self.lies_in(loose, form.format(spell(str(key))), folder, loose_files="uuid") is expected
+
+    @pytest.mark.only("postgresql")
+    @pytest.mark.parametrize(("spelled", "expected"), [("17", True), ("18", False)])
+    def test_lie_in_it_if_they_have_its_number(self, loose, spelled, expected):
+        assert self.lies_in(loose, spelled, "17", loose_files="integer") is expected
 
 
 class TestPaths:

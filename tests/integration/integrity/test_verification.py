@@ -259,6 +259,13 @@ class Corruption(Expectation):
 
         assert finding.detail == {"column": named(":files.folder"), "folder": MISSING, "survivor": loan["docs"]}
 
+    def test_late_arrival_in_a_folder_that_was_removed_twice_names_the_latest_survivor(self, alias, loan, expect):
+        for survivor in ("photos", "docs"):
+            merge_away(alias, loan, removed=MISSING, survivor=loan[survivor])
+        change(alias, File, loan["a.txt"], folder_id=MISSING)
+
+        assert expect("late_arrival", loan["a.txt"], loan.application).detail["survivor"] == loan["docs"]
+
     def test_late_arrival_of_a_file_of_no_application(self, alias, loan, expect):
         merge_away(alias, loan, removed=MISSING, survivor=loan["docs"])
         change(alias, File, loan["a.txt"], folder_id=MISSING, application_id=None)
@@ -297,6 +304,21 @@ class TestTablesWithoutForeignKeys(Corruption):
     def alias(self, scratch_database) -> str:
         drop_foreign_keys(scratch_database)
         return scratch_database
+
+
+class TestTexts(Expectation):
+    @pytest.fixture
+    def alias(self, scratch_database, settings) -> str:
+        settings.CLEANUP_EXTRA_REFERENCES = ["pins.folder"]
+        execute(scratch_database, "CREATE TABLE pins (id integer PRIMARY KEY, folder text)")
+        return scratch_database
+
+    @pytest.mark.parametrize("spelling", spellings(MISSING))
+    def test_late_arrival(self, alias, loan, expect, spelling):
+        merge_away(alias, loan, removed=MISSING, survivor=loan["docs"])
+        execute(alias, "INSERT INTO pins VALUES (1, %s)", spelling)
+
+        expect("late_arrival", "1", loan.application)
 
 
 class TestNames(Expectation):
@@ -343,6 +365,15 @@ class TestNames(Expectation):
 
         assert found(verification.verify(using=alias)) == []
 
+    def test_names_alike_are_those_in_one_folder_of_one_application(self, alias, loan, other):
+        change(alias, Folder, loan["photos"], name="docs")
+        change(alias, Folder, loan["old"], name="DOCS")
+        change(alias, Folder, other["docs"], name="docs ", parent_id=loan["top"])
+
+        (finding,) = [one for one in verification.verify(using=alias).findings if one.code == "names_alike"]
+
+        assert finding.detail == {"names": ["Docs", "docs"], "folders": 2}
+
     @pytest.mark.parametrize("name", ["", " ", "\t\n", "\u2003\u00a0"])
     def test_blank_name(self, alias, loan, expect, name):
         change(alias, Folder, loan["docs"], name=name)
@@ -379,25 +410,37 @@ class TestGuardsMissing:
 
 
 class TestTableWithACompositeKey:
-    def test_reports_a_row_once(self, scratch_database):
+    @pytest.fixture
+    def loan(self, scratch_database) -> Tree:
         database = scratch_database
-        loan = tree(database, "top:Loan")
-        execute(database, "CREATE UNIQUE INDEX both_keys ON :folders (:folders.key, :folders.application)")
+        execute(database, "CREATE UNIQUE INDEX named ON :folders (:folders.key, :folders.name)")
         execute(
             database,
-            f"CREATE TABLE pages (folder_id {key_type(database)} NOT NULL REFERENCES :folders,"
-            f" application_id {key_type(database, Application)} NOT NULL, number integer NOT NULL,"
-            " PRIMARY KEY (folder_id, number),"
-            " FOREIGN KEY (folder_id, application_id) REFERENCES :folders (:folders.key, :folders.application))",
+            f"CREATE TABLE pages (place {key_type(database)} NOT NULL REFERENCES :folders,"
+            " title varchar(255) NOT NULL, number integer NOT NULL, PRIMARY KEY (place, number),"
+            " FOREIGN KEY (place, title) REFERENCES :folders (:folders.key, :folders.name))",
         )
-        insert = "INSERT INTO pages VALUES (%s, %s, %s)"
-        with unchecked(database):
-            execute(database, insert, raw(database, loan["top"]), raw(database, loan.application, Application), 1)
-            execute(database, insert, raw(database, MISSING), raw(database, loan.application, Application), 2)
+        loan = tree(database, "top:Loan/Docs")
+        self.add_page(database, loan["top"], "Loan", 1)
+        return loan
 
-        report = verification.verify(using=database)
+    def add_page(self, database: str, folder: str, title: str, number: int) -> None:
+        with unchecked(database):
+            execute(database, "INSERT INTO pages VALUES (%s, %s, %s)", raw(database, folder), title, number)
+
+    def test_reports_a_row_once(self, scratch_database, loan):
+        self.add_page(scratch_database, MISSING, "Loan", 2)
+
+        report = verification.verify(using=scratch_database)
 
         assert found(report) == [("dangling_reference", f"{MISSING},2", None)]
+
+    def test_reports_a_row_that_names_a_folder_and_the_name_of_another(self, scratch_database, loan):
+        self.add_page(scratch_database, loan["top"], "Docs", 2)
+
+        report = verification.verify(using=scratch_database)
+
+        assert found(report) == [("dangling_reference", f"{loan['top']},2", None)]
 
 
 class TestReport:
@@ -532,8 +575,9 @@ class TestStoredVerification:
         assert report.verification_id is None
         assert not Verification.objects.using(database).exists()
 
-    def test_keeps_a_limited_number_of_findings_of_a_code(self, database, settings):
+    def test_keeps_a_limited_number_of_findings_of_a_code(self, database, settings, monkeypatch):
         settings.CLEANUP_FINDING_LIMIT = 3
+        monkeypatch.setattr("cleanup.conf.list_limit", lambda: 2)
         for _ in range(5):
             tree(database, "Loan*2")
 

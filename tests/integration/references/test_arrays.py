@@ -128,6 +128,7 @@ class TestArrays:
         self.add(scratch_database, kind, 2, [made["second"]], what="file")
         service.consolidate_duplicate_folders(made.application)
         assert self.watched(scratch_database) == {1: [made["top"]], 2: [made["second"]]}
+        assert not [one for one in verification.verify(using=scratch_database).findings if "prefs" in one.table]
 
     def test_of_two_dimensions_keep_them(self, scratch_database, kind, made, service):
         second, mail = made["second"], made["mail"]
@@ -149,6 +150,14 @@ class TestArrays:
         assert fetch(scratch_database, finding.hint.rstrip(";"))[0][0] == 1
         (own,) = verification.verify(using=scratch_database, application_id=made.application).findings
         assert own.code == "late_arrival"
+
+    def test_that_name_no_folder_are_found_in_the_application_that_it_was_removed_from(
+        self, scratch_database, kind, made, service
+    ):
+        other = tree(scratch_database, "Loan")
+        service.consolidate_duplicate_folders(made.application)
+        self.add(scratch_database, kind, 1, [made["second"]])
+        assert not verification.verify(using=scratch_database, application_id=other.application).findings
 
     def test_that_arrive_late_are_moved(self, scratch_database, kind, made, service):
         before = dump(scratch_database)
@@ -287,3 +296,12 @@ class TestSetting:
         DatabaseCleanupService(using=scratch_database).consolidate_duplicate_folders(made.application)
         assert fetch(scratch_database, "SELECT watched FROM prefs") == [(list(spellings(made["top"])),)]
         assert Folder.objects.using(scratch_database).count() == 1
+
+    def test_finds_once_what_is_spelled_in_any_way(self, scratch_database, settings):
+        settings.CLEANUP_EXTRA_REFERENCES = ["prefs.watched"]
+        execute(scratch_database, "CREATE TABLE prefs (id integer PRIMARY KEY, watched text[])")
+        made = tree(scratch_database, "Loan, second:Loan")
+        DatabaseCleanupService(using=scratch_database).consolidate_duplicate_folders(made.application)
+        execute(scratch_database, "INSERT INTO prefs VALUES (1, %s)", list(spellings(made["second"])))
+        (finding,) = [one for one in verification.verify(using=scratch_database).findings if "prefs" in one.table]
+        assert (finding.code, finding.detail["folder"]) == ("late_arrival", made["second"])

@@ -3,8 +3,9 @@
 import pytest
 
 from cleanup.services import DatabaseCleanupService
+from cleanup.services.integrity import verification
 from tests.support.model_roles import File
-from tests.support.trees import Tree, dump, execute, fetch, raw, tree
+from tests.support.trees import Tree, dump, execute, fetch, raw, tree, unchecked
 
 
 @pytest.fixture
@@ -60,3 +61,12 @@ class TestRowsThatNameAFolderTwice:
         execute(scratch_database, "UPDATE :files SET folder_num = %s WHERE :files.key = %s", number, moved)
         back = service.rollback_cleanup(done.rollback_id, skip_conflicts=True)
         assert (len(back.conflicts), back.files_restored) == (1, 5)
+
+
+class TestRowsThatNameAFolderByTheNumberAlone:
+    def test_are_found_in_the_whole_and_in_no_application_where_none_has_it(self, scratch_database, made):
+        with unchecked(scratch_database):
+            execute(scratch_database, "INSERT INTO favourite VALUES (1000, 1000)")
+        for application, codes in ((None, ["dangling_reference"]), (made.application, [])):
+            report = verification.verify(using=scratch_database, application_id=application)
+            assert [one.code for one in report.findings if "favourite" in one.table] == codes
