@@ -5,7 +5,7 @@ Every statement that ends a lease compares its token, so a worker that has lost 
 
 import logging
 import uuid
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Any
 
@@ -24,6 +24,9 @@ from cleanup.services.runs.tasks import Claimed, Outcome
 
 logger = logging.getLogger(__name__)
 
+#: What a result becomes whose attempt does not count.
+_UNDONE: Mapping[str, Any] = {"status": Result.Status.PENDING, "attempts": F("attempts") - 1}
+
 
 class Claims:
     """What one worker holds of a run."""
@@ -35,8 +38,25 @@ class Claims:
         self._last_key: str | None = None
         # In key order, for locality; undone in reverse, because an image may name a folder that was removed after it.
         self._backwards = run.kind == Run.Kind.ROLLBACK
+        self._in_doubt: set[uuid.UUID] = set()
+        """Leases under which nothing is processed, though the database may hold them: the connection was lost as they
+        were taken or ended."""
 
     # Claiming.
+
+    def release_doubtful(self) -> None:
+        """End the leases in doubt, within the caller's transaction; it is over when the claim is ``confirmed``."""
+        if self._in_doubt:
+            held = results_of(using=self.using, run=self.run).filter(status=Result.Status.IN_PROGRESS)
+            held.filter(lease_token__in=self._in_doubt).update(**_UNDONE)
+            self.start_over()
+
+    def _doubt(self, rows: Sequence[Claimed]) -> None:
+        self._in_doubt.update(row.lease_token for row in rows if row.lease_token)
+
+    def confirm(self) -> None:
+        """Note that the transaction of the last claim is committed."""
+        self._in_doubt.clear()
 
     def claim(self, size: int) -> list[Claimed]:
         """Claim at most so many results, and count the attempt; within the caller's transaction."""
@@ -63,6 +83,7 @@ class Claims:
             return []
         self._last_key = rows[-1].application_key
         token = uuid.uuid4()
+        self._in_doubt.add(token)
         self._take(Result.objects.using(self.using).filter(pk__in=[row.pk for row in rows]), token)
         return [replace(row, lease_token=token, attempts=row.attempts + 1) for row in rows]
 
@@ -103,12 +124,16 @@ class Claims:
         Raises BatchAbandoned, and has given back the row, while another worker holds one of them.
         """
         others = results_of(using=self.using, run=self.run).filter(point__in=points).exclude(pk=row.pk)
-        with transaction.atomic(using=self.using):
-            if others.filter(status=Result.Status.IN_PROGRESS).exclude(lease_token=row.lease_token).exists():
-                self.requeue(row, attempts=F("attempts") - 1, isolated=True)
-                back_off(1)
-                raise BatchAbandoned
-            self._take(others.filter(status=Result.Status.PENDING), row.lease_token)
+        try:
+            with transaction.atomic(using=self.using):
+                if others.filter(status=Result.Status.IN_PROGRESS).exclude(lease_token=row.lease_token).exists():
+                    self.requeue(row, attempts=F("attempts") - 1, isolated=True)
+                    back_off(1)
+                    raise BatchAbandoned
+                self._take(others.filter(status=Result.Status.PENDING), row.lease_token)
+        except (DatabaseError, InterfaceError):
+            self._doubt([row])
+            raise
         claimed = _listed(others.filter(status=Result.Status.IN_PROGRESS, lease_token=row.lease_token))
         return [replace(one, lease_token=row.lease_token) for one in claimed]
 
@@ -153,14 +178,15 @@ class Claims:
         retry_connected(lambda: self._own([row]).update(status=Result.Status.PENDING, **changes), using=self.using)
 
     def give_back(self, rows: Sequence[Claimed], **description: str) -> None:
-        """Let others claim what is still ours, without counting the attempt; if even that fails, the lease expires."""
+        """Let others claim what is still ours, without counting the attempt; if that fails, before the next claim."""
         if not rows:
             return
         try:
             reconnect(self.using)
-            self._own(rows).update(status=Result.Status.PENDING, attempts=F("attempts") - 1, **description)
+            self._own(rows).update(**_UNDONE, **description)
         except (DatabaseError, InterfaceError):  # what matters is the abort, which continues
-            logger.warning("the aborted batch could not be given back; its lease will expire")
+            self._doubt(rows)
+            logger.warning("the aborted batch could not be given back yet; at the latest, its lease will expire")
 
     def _own(self, rows: Sequence[Claimed]) -> QuerySet[Result]:
         return Result.objects.using(self.using).filter(

@@ -13,7 +13,7 @@ from datetime import timedelta
 
 import psycopg
 import pytest
-from django.db import connections, transaction
+from django.db import OperationalError, connections, transaction
 from django.db.models import Count
 from django.db.models.functions import Now
 from django.test.utils import CaptureQueriesContext
@@ -780,6 +780,36 @@ class TestLeases:
         service_of(database).freeze(reason="audit")
         worker.process_batch(claimed)
         assert set(Result.objects.using(database).values_list("status", "attempts")) == {("pending", 0)}
+
+    def test_what_a_claim_holds_whose_commit_lost_its_answer_is_claimed_at_once(self, database, run, monkeypatch):
+        connection = connections[database]
+        commit = connection._commit
+
+        def lose_the_answer() -> None:
+            monkeypatch.undo()
+            commit()
+            raise OperationalError("server closed the connection unexpectedly")
+
+        worker = self.worker(database, run)
+        monkeypatch.setattr(connection, "_commit", lose_the_answer)
+        worker.process()
+        assert set(Result.objects.using(database).values_list("status", "attempts")) == {("completed", 1)}
+
+    def test_what_could_not_be_given_back_is_claimed_at_once(self, database, run):
+        worker = self.worker(database, run)
+        claimed = worker.claim()
+        service = service_of(database)
+        service.freeze(reason="audit")
+
+        def lose_the_connection() -> None:
+            raise OperationalError("server closed the connection unexpectedly")
+
+        gives_back = 'UPDATE "cleanup_result" SET "status"'
+        with interfering(database, lambda sql: sql.startswith(gives_back), lose_the_connection):
+            worker.process_batch(claimed)
+        service.unfreeze()
+        worker.process()
+        assert set(Result.objects.using(database).values_list("status", "attempts")) == {("completed", 1)}
 
     def test_whoever_lost_one_lease_of_a_batch_does_the_others(self, database, run):
         late = self.worker(database, run)
