@@ -190,6 +190,23 @@ class TestSmallReads:
 
         assert queries.count_affected(using=database) == 2
 
+    def test_largest_applications_come_first_with_all_their_folders(self, database):
+        small, large, equal = (tree(database, text) for text in ("Loan", "Loan/{Docs, Old*2}", "Loan/{A, B, C}"))
+        ownerless = tree(database, "Loan*5")
+        Folder.objects.using(database).filter(application=ownerless.application).update(application_id=None)
+
+        found = queries.largest_applications(using=database, limit=9)
+
+        assert found == [(large.application, 4), (equal.application, 4), (small.application, 1)]
+        assert queries.largest_applications(using=database, limit=1) == found[:1]
+
+    def test_next_applications_end_with_the_last_one_looked_at(self, database):
+        first, second, third = (tree(database, text).application for text in ("Loan", "Loan", "Loan*2"))
+
+        assert queries.affected_among_next(using=database, after=None, size=2) == ([], second)
+        found, until = queries.affected_among_next(using=database, after=first, size=2)
+        assert ([one.application_id for one in found], until) == ([third], None)
+
     def test_returns_the_id_of_an_application_as_text(self, database):
         application = tree(database, "Loan").application
         assert queries.existing_application(using=database, application_id=application) == str(application)
@@ -342,6 +359,10 @@ class TestWorstThatCanBeCleaned:
         self.refuse(database, loans["refused"])
         found = self.worst(database, most_folders=20)
         assert found == [loans["four"], loans["two"], loans["refused"]]
+
+    @pytest.mark.parametrize(("most", "taken"), [(93, True), (92, False)])
+    def test_is_left_alone_beyond_the_limit(self, database, loans, most, taken):
+        assert (loans["large"] in self.worst(database, most_folders=most)) is taken
 
     def refuse(self, database, key: str) -> None:
         run = Run.objects.using(database).create(kind="cleanup", status="completed")
