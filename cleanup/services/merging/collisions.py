@@ -47,6 +47,8 @@ class CollidingRows:
     """The setting for the table that lets the application be cleaned up, if there is one."""
     numbered: bool = False
     """Another name or number was tried."""
+    referenced: bool = False
+    """Rows of other tables reference them, so that they cannot give way."""
 
 
 @dataclass(slots=True)
@@ -96,7 +98,7 @@ class Collisions:
         self._refuse_referenced(forecasts)
         for forecast in forecasts.values():
             for colliding in forecast.colliding.values():
-                colliding.policy = self._remedy(colliding) if colliding.policy is None else colliding.policy
+                colliding.policy = self._remedy(colliding)
         return dict(forecasts)
 
     def _met(self, judged: Sequence[CheckedTable]) -> Iterator[tuple[CheckedTable, list[CollidingRow]]]:
@@ -225,7 +227,7 @@ class Collisions:
     # What is impossible.
 
     def _refuse_referenced(self, forecasts: Mapping[int, CollisionForecast]) -> None:
-        """Refuse to remove rows that others reference, and do not offer it."""
+        """Refuse to remove rows that others reference."""
         leaving: defaultdict[TableName, list[tuple[int, tuple[str, ...]]]] = defaultdict(list)
         for point, forecast in forecasts.items():
             for one in forecast.giving_way:
@@ -233,10 +235,9 @@ class Collisions:
             for colliding in forecast.colliding.values():
                 leaving[colliding.table] += [(point, mine.key) for mine, _ in colliding.rows]
         for table, rows in leaving.items():
-            inbound = self.references.inbound_keys.get(table, ())
-            if table in self._kept or not inbound:
+            if table in self._kept:  # no row of it would be removed
                 continue
-            described = self.references.tables[table]
+            described, inbound = self.references.tables[table], self.references.inbound_keys.get(table, ())
             counts = self.backend.reading.rows_referencing(described, described.row_key or (), Keys.of(rows), inbound)
             for point in counts:
                 forecast = forecasts[point]
@@ -245,14 +246,15 @@ class Collisions:
                     rule = UniqueKey(ITS_KEYS, (), ())
                     ours = [forecast.rows_of(table, rule)]
                 for colliding in ours:
-                    colliding.policy = self._ways_out(table, colliding.rule) or {}
+                    colliding.referenced = True
 
     def _remedy(self, colliding: CollidingRows) -> Any:
         """Return the policy that would let the application be cleaned up; empty if there is none."""
-        ways = self._ways_out(colliding.table, colliding.rule)
         if colliding.numbered or colliding.rule.name == PARTITIONS:
             return {}
-        return ways if ways or colliding.table in self._kept else CollisionPolicy.KEEP_SURVIVOR.value
+        ways = self._ways_out(colliding.table, colliding.rule)
+        stays = colliding.referenced or colliding.table in self._kept
+        return ways if ways or stays else CollisionPolicy.KEEP_SURVIVOR.value
 
     def _ways_out(self, table: TableName, rule: UniqueKey | Check) -> dict[str, str]:
         """Return the columns of a rule that could take another name or number."""
@@ -291,10 +293,8 @@ class Places:
         self.occupied: dict[tuple[int, int], CollidingRow] = {}
         self.by_place: defaultdict[int, list[CollidingRow]] = defaultdict(list)
         for row in met:
-            if row.place > 0:
+            if row.place >= 0:  # those that stay come first, and meet none
                 self.by_place[row.place].append(row)
-            elif row.place == 0:
-                self.occupied.setdefault((row.rule, row.alike), row)
 
     def losing(self) -> Iterator[tuple[CollidingRow, list[tuple[CollidingRow, CollidingRow | None]]]]:
         """Yield each row that has no place, with the rules in which it has none and the row that is there, if known."""

@@ -18,7 +18,7 @@ from cleanup.numbering import free_name, free_number, loose
 from cleanup.services import DatabaseCleanupService
 from cleanup.services.merging import targets
 from tests.support.model_roles import Application, File
-from tests.support.trees import dump, execute, fetch, is_postgresql, key_type, label, named, raw, tree
+from tests.support.trees import Tree, dump, execute, fetch, is_postgresql, key_type, label, named, raw, tree
 
 
 @dataclass
@@ -190,6 +190,15 @@ class TestRules:
         made = tree(scratch_database, "stays:A, gone:A")
         link(scratch_database, "link", made, ("stays", "gone"))
         assert cleaned_and_undone(scratch_database).rows["link"] == []
+
+    def test_a_row_that_gives_way_is_in_the_way_of_no_other(self, scratch_database, settings):
+        settings.CLEANUP_COLLISIONS = {"pin": "keep_survivor"}
+        columns = "subject $key REFERENCES :folders, a integer, b integer, UNIQUE (subject, a), UNIQUE (subject, b)"
+        make(scratch_database, f"CREATE TABLE pin (id integer PRIMARY KEY, {columns})")
+        made = tree(scratch_database, "stays:A, one:A@1, two:A@2")
+        link(scratch_database, "pin", made, (1, "stays", 1, 1), (2, "one", 1, 2), (3, "two", 3, 2))
+        found = cleaned_and_undone(scratch_database)
+        assert [row.strip("(").split(",")[0] for row in found.rows["pin"]] == ["1", "3"]
 
     @pytest.mark.parametrize("kind", ["STORED", "VIRTUAL"])
     def test_a_unique_index_over_a_generated_column(self, scratch_database, kind):
@@ -489,16 +498,33 @@ class TestRename:
         assert found.status(made) == "failed"
         assert '"renumber": "file_size"}' in found.message(made)
 
+    def test_is_not_offered_where_a_number_is_enough(self, scratch_database, settings):
+        settings.CLEANUP_COLLISIONS = {}
+        execute(scratch_database, "CREATE UNIQUE INDEX one ON :files (:files.folder, file_size, :files.name)")
+        made = tree(scratch_database, "A(a.pdf), A(a.pdf)")
+        execute(scratch_database, "UPDATE :files SET file_size = 1")
+        (told,) = cleaned_and_undone(scratch_database).details(made)["collisions"]
+        assert told["policy"] == {"renumber": "file_size"}
+
     def test_that_would_break_another_rule_is_refused(self, scratch_database):
         execute(scratch_database, "CREATE UNIQUE INDEX one_name ON :files (:files.folder, :files.name)")
         execute(
             scratch_database,
             "CREATE UNIQUE INDEX numbered ON :files (substr(:files.name, 1, 4)) WHERE :files.name LIKE '%%(2)%%'",
         )
+        free = tree(scratch_database, "A(bbbb), A(cccc)")
         made = tree(scratch_database, 'A(aaaa), A(aaaa), B/"aaaa"("aaaa (2)")')
         found = cleaned_and_undone(scratch_database)
-        assert found.status(made) == "failed"
-        assert "numbered" in found.message(made)
+        assert (found.status(free), found.status(made)) == ("completed", "failed")
+        told = f"1 row of {label(scratch_database, ':files')} would collide in numbered."
+        assert f"{told} No other name or number makes them fit." in found.message(made)
+        assert "CLEANUP_COLLISIONS" not in found.message(made)
+
+    def test_is_not_offered_where_the_rule_has_no_name(self, scratch_database):
+        execute(scratch_database, "CREATE UNIQUE INDEX one_path ON :files (:files.folder, file_path)")
+        made = tree(scratch_database, "A(1), A(1)")
+        execute(scratch_database, "UPDATE :files SET file_path = '/a'")
+        assert "CLEANUP_COLLISIONS" not in cleaned_and_undone(scratch_database).message(made)
 
 
 class TestRenumber:
@@ -572,6 +598,68 @@ class TestRenumber:
         link(scratch_database, "item", free, (3, "stays", 32766), (4, "gone", 32766))
         found = cleaned_and_undone(scratch_database)
         assert (found.status(made), found.status(free)) == ("failed", "completed")
+        assert "No other name or number makes them fit." in found.message(made)
+
+    @pytest.fixture
+    def items(self, scratch_database, settings) -> str:
+        settings.CLEANUP_COLLISIONS = {"item": {"renumber": "place"}}
+        make(
+            scratch_database,
+            "CREATE TABLE item (id integer PRIMARY KEY, subject $key REFERENCES :folders, place integer, shelf integer,"
+            " UNIQUE (subject, place), UNIQUE (subject, shelf))",
+        )
+        return scratch_database
+
+    def test_settles_no_other_rule_and_its_own_number_is_offered(self, items):
+        made = tree(items, "stays:A, gone:A")
+        link(items, "item", made, (1, "stays", 1, 1), (2, "gone", 2, 1), (3, "gone", 1, 3))
+        (told,) = cleaned_and_undone(items).details(made)["collisions"]
+        assert (told["rows"], told["policy"]) == (1, {"renumber": "shelf"})
+
+    def test_is_offered_for_rows_that_others_reference(self, items, settings):
+        settings.CLEANUP_COLLISIONS = {}
+        make(items, "CREATE TABLE remark (id integer PRIMARY KEY, item_id integer REFERENCES item)")
+        made = tree(items, "stays:A, gone:A")
+        link(items, "item", made, (1, "stays", 1, 1), (2, "gone", 1, 2))
+        execute(items, "INSERT INTO remark VALUES (1, 2)")
+        (told,) = cleaned_and_undone(items).details(made)["collisions"]
+        assert told["policy"] == {"renumber": "place"}
+
+    @pytest.mark.parametrize("column", ["owner_id integer", "tint integer REFERENCES tint"])
+    def test_is_not_offered_for_the_key_of_another_row(self, scratch_database, column):
+        make(
+            scratch_database,
+            "CREATE TABLE tint (id integer PRIMARY KEY)",
+            "INSERT INTO tint VALUES (1)",
+            f"CREATE TABLE item (id integer PRIMARY KEY, subject $key REFERENCES :folders, {column},"
+            f" UNIQUE (subject, {column.split()[0]}))",
+        )
+        made = tree(scratch_database, "stays:A, gone:A")
+        link(scratch_database, "item", made, (1, "stays", 1), (2, "gone", 1))
+        (told,) = cleaned_and_undone(scratch_database).details(made)["collisions"]
+        assert told["policy"] == "keep_survivor"
+
+    def test_is_not_offered_for_a_column_of_the_key(self, scratch_database):
+        columns = "subject $key REFERENCES :folders, place integer, text text, PRIMARY KEY (subject, place)"
+        make(scratch_database, f"CREATE TABLE item ({columns})")
+        made = tree(scratch_database, "stays:A, gone:A")
+        link(scratch_database, "item", made, ("stays", 1, "a"), ("gone", 1, "b"))
+        (told,) = cleaned_and_undone(scratch_database).details(made)["collisions"]
+        assert told["policy"] == "keep_survivor"
+
+    def test_beside_a_twin_that_goes(self, scratch_database, settings):
+        settings.CLEANUP_COLLISIONS = {"item": {"renumber": "place"}}
+        make(
+            scratch_database,
+            "CREATE TABLE item (subject $key REFERENCES :folders, place integer, text text,"
+            " PRIMARY KEY (subject, place))",
+        )
+        made = tree(scratch_database, "stays:A, gone:A")
+        rows = [("stays", 1, "a"), ("stays", 2, "b"), ("gone", 1, "a"), ("gone", 2, "c")]
+        link(scratch_database, "item", made, *rows)
+        details = cleaned_and_undone(scratch_database).details(made)
+        items = {label(scratch_database, "item"): 1}
+        assert (details["removed"], details["renumbered"]) == (items, items)
 
 
 class TestManyFolders:
@@ -654,6 +742,37 @@ class TestRemedies:
         assert report.as_json()["collision_policies"] == {
             label(scratch_database, table): policy for table, policy in expected.items()
         }
+
+    @pytest.fixture
+    def referenced(self, scratch_database) -> str:
+        """Return a database with pins, which remarks reference, and stars."""
+        make(
+            scratch_database,
+            "CREATE TABLE pin (id integer PRIMARY KEY, subject $key UNIQUE REFERENCES :folders)",
+            "CREATE TABLE star (id integer PRIMARY KEY, subject $key UNIQUE REFERENCES :folders)",
+            "CREATE TABLE remark (id integer PRIMARY KEY, pin_id integer REFERENCES pin)",
+        )
+        return scratch_database
+
+    def pinned(self, database: str) -> Tree:
+        made = tree(database, "stays:A, gone:A")
+        for table in ("pin", "star"):
+            link(database, table, made, (1, "stays"), (2, "gone"))
+        execute(database, "INSERT INTO remark VALUES (1, 2)")
+        return made
+
+    def test_are_told_of_every_table_by_itself(self, referenced):
+        made = self.pinned(referenced)
+        told = cleaned_and_undone(referenced).details(made)["collisions"]
+        policies = {label(referenced, "pin"): None, label(referenced, "star"): "keep_survivor"}
+        assert {one["table"]: one["policy"] for one in told} == policies
+
+    def test_remove_no_row_that_others_reference(self, referenced, settings):
+        settings.CLEANUP_COLLISIONS = {"pin": "keep_survivor", "star": "keep_survivor"}
+        made = self.pinned(referenced)
+        message = cleaned_and_undone(referenced).message(made)
+        assert f"Rows of {label(referenced, 'pin')} would give way to others, but rows of other tables" in message
+        assert "CLEANUP_COLLISIONS" not in message
 
     def test_work_when_they_are_followed(self, scratch_database, settings):
         make(scratch_database, "CREATE TABLE pin (id integer PRIMARY KEY, subject $key UNIQUE REFERENCES :folders)")
