@@ -6,7 +6,7 @@ know. A table is identified by schema and name; on SQLite the schema is the empt
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence, Set
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -117,6 +117,12 @@ class Check:
     expression: str
     predicate: str | None = None
     """The rows that it binds: those of one partition."""
+    validated: bool = True
+    """No row breaks it; otherwise one that does can't be changed in any column."""
+
+    def binds(self, changed: Set[str]) -> bool:
+        """Return whether a row may break it when these of its columns change."""
+        return not self.validated or not changed.isdisjoint(self.columns)
 
 
 @dataclass(frozen=True, slots=True)

@@ -130,9 +130,11 @@ class ReferenceMap:
     def ruled(self, table: TableName) -> bool:
         """Return whether moving the table's rows could break a rule of its own."""
         described, changing = self.tables[table], self.changing(table)
-        rules = [rule.columns for rule in (*described.uniques, *described.exclusions)]
-        rules += [check.columns for check in described.checks]
-        return any(changing & set(columns) for columns in rules)
+        rules = (*described.uniques, *described.exclusions)
+        return bool(changing) and (
+            any(changing & set(rule.columns) for rule in rules)
+            or any(check.binds(changing) for check in described.checks)
+        )
 
     def links(self, table: TableName) -> bool:
         """Return whether the table only links a folder to something else, so that exact twins may become one.

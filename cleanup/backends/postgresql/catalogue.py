@@ -237,13 +237,14 @@ _CHECKS = f"""
 WITH RECURSIVE {_WANTED}, {_FAMILY}
 SELECT f.root::bigint, k.conname::text, pg_get_expr(k.conbin, k.conrelid),
        ARRAY(SELECT a.attname::text FROM pg_attribute a WHERE a.attrelid = k.conrelid AND a.attnum = ANY(k.conkey)),
-       CASE WHEN f.oid <> f.root THEN coalesce(pg_get_partition_constraintdef(f.oid), 'true') END
+       CASE WHEN f.oid <> f.root THEN coalesce(pg_get_partition_constraintdef(f.oid), 'true') END, k.convalidated
   FROM family f JOIN pg_constraint k ON k.conrelid = f.oid AND k.contype = 'c'
  WHERE (f.oid = f.root OR k.coninhcount = 0) AND to_jsonb(k)->>'conenforced' IS DISTINCT FROM 'false'
 UNION ALL
 -- A row of a partitioned table has to be one that some partition takes.
 SELECT f.root::bigint, '{PARTITIONS}',
-       string_agg('(' || coalesce(pg_get_partition_constraintdef(f.oid), 'true') || ')', ' OR '), ARRAY[]::text[], NULL
+       string_agg('(' || coalesce(pg_get_partition_constraintdef(f.oid), 'true') || ')', ' OR '), ARRAY[]::text[], NULL,
+       true
   FROM family f JOIN pg_class c ON c.oid = f.oid
  WHERE f.oid <> f.root AND c.relkind <> 'p'
  GROUP BY f.root
@@ -430,7 +431,7 @@ class Catalogue(catalogue.Catalogue):
 
     def describe(self, tables: Iterable[TableName]) -> dict[TableName, Table]:
         rows, column_rows, index_rows, check_rows, trigger_rows = self._fetch_each(
-            (_TABLES, 11), (_COLUMNS, 15), (_INDEXES, 19), (_CHECKS, 5), (_TRIGGERS, 7), **_arrays(tables)
+            (_TABLES, 11), (_COLUMNS, 15), (_INDEXES, 19), (_CHECKS, 6), (_TRIGGERS, 7), **_arrays(tables)
         )
         oids = [row[0] for row in rows]
         numbered = _numbered(oids, column_rows)
@@ -439,7 +440,7 @@ class Catalogue(catalogue.Catalogue):
         exclusions: dict[int, list[UniqueKey]] = {oid: [] for oid in oids}
         checks: dict[int, list[Check]] = {oid: [] for oid in oids}
         for oid, *row in check_rows:
-            checks[oid].append(_check(numbered[oid], *row))
+            checks[oid].append(_check(numbered[oid], row))
         indexes: dict[int, list[tuple[str, ...]]] = {oid: [] for oid in oids}
         by_element: dict[int, set[str]] = {oid: set() for oid in oids}
         for oid, *row in index_rows:
@@ -631,11 +632,12 @@ def _columns(numbered: dict[int, dict[int, str]], rows: Iterable[Sequence[Any]])
     return {oid: tuple(found) for oid, found in columns.items()}
 
 
-def _check(numbered: dict[int, str], name: str, expression: str, columns: list[str], within: str | None) -> Check:
+def _check(numbered: dict[int, str], row: Sequence[Any]) -> Check:
     """Return a check from its row of ``_CHECKS``; without columns, it uses those that it mentions."""
+    name, expression, columns, within, validated = row
     text = within or "" if columns else expression
-    columns += [column for column in numbered.values() if mentions(text, column)]
-    return Check(name, tuple(dict.fromkeys(columns)), expression, within)
+    mentioned = [column for column in numbered.values() if mentions(text, column)]
+    return Check(name, tuple(dict.fromkeys([*columns, *mentioned])), expression, within, validated)
 
 
 def _column(number: int, numbered: dict[int, str], *row: Any) -> Column:

@@ -136,7 +136,7 @@ class Collisions:
             changes=tuple(changes),
             uniques=uniques,
             exclusions=tuple(rule for rule in table.exclusions if changed & set(rule.columns)),
-            checks=tuple(rule for rule in table.checks if changed & set(rule.columns)),
+            checks=tuple(check for check in table.checks if check.binds(changed)),
             spare=spare if name == self.references.folders.name else (),
             compared=compared,
             told=tuple(told),

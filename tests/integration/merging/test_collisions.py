@@ -184,6 +184,17 @@ class TestRules:
         link(scratch_database, "link", made, ("stays", "gone"))
         assert "check" in cleaned_and_undone(scratch_database).message(made)
 
+    @pytest.mark.only("postgresql")
+    def test_a_check_that_was_never_validated(self, scratch_database):
+        make(scratch_database, "CREATE TABLE pin (id integer PRIMARY KEY, subject $key REFERENCES :folders, n integer)")
+        made, free = tree(scratch_database, "stays:A, gone:A"), tree(scratch_database, "stays:A, gone:A")
+        link(scratch_database, "pin", made, (1, "gone", 0))
+        link(scratch_database, "pin", free, (2, "stays", 0), (3, "gone", 1))
+        make(scratch_database, "ALTER TABLE pin ADD CONSTRAINT positive CHECK (n > 0) NOT VALID")
+        found = cleaned_and_undone(scratch_database)
+        assert (found.status(made), found.status(free)) == ("failed", "completed")
+        assert "1 row of public.pin would break the check positive." in found.message(made)
+
     def test_a_check_that_a_row_breaks_can_cost_it_its_place(self, scratch_database, settings):
         settings.CLEANUP_COLLISIONS = {"link": "keep_survivor"}
         make(scratch_database, f"CREATE TABLE link ({PAIR}, PRIMARY KEY (source, target), CHECK (source <> target))")
