@@ -69,6 +69,15 @@ SUBJECTS = {
         tests=(*_COLLISIONS, "tests/integration/merging/test_consolidation.py::TestCollision"),
         keyword="(sqlite or only) and not Numbering",
     ),
+    "decisions": Subject(
+        module="cleanup.services.merging.decisions",
+        tests=(
+            "tests/integration/merging/test_collisions.py::TestTwoColumnsOfOneRow",
+            "tests/integration/merging/test_consolidation.py::TestOneApplication",
+            "tests/integration/merging/test_preview.py",
+        ),
+        keyword="sqlite",
+    ),
     "merging": Subject(module="cleanup.backends.merging", tests=("tests/integration/backends/test_statements.py",)),
     "moving": Subject(
         module="cleanup.backends.postgresql.merging",
@@ -120,6 +129,7 @@ SUBJECTS = {
             "tests/integration/merging/test_preference.py",
             "tests/integration/merging/test_shared_folders.py",
             "tests/integration/merging/test_applications_from_roots.py",
+            "tests/integration/repair/test_repairs.py::TestRepair",
         ),
         keyword="sqlite or InAText or what_they_count",
     ),
