@@ -148,6 +148,11 @@ SUBJECTS = {
         ),
         keyword="sqlite or test_arrays",
     ),
+    "tally": Subject(
+        module="cleanup.services.integrity.findings",
+        tests=("tests/integration/integrity/test_verification.py",),
+        keyword="sqlite",
+    ),
     "repairs": Subject(
         module="cleanup.services.repair.decisions",
         tests=("tests/integration/repair/test_repairs.py",),

@@ -507,17 +507,18 @@ class TestReport:
         assert len(report.inconsistent_applications) == 3
         assert report.inconsistent_applications_left_out == 1
 
-    def test_lists_some_of_every_code(self, database, monkeypatch):
+    @pytest.mark.parametrize(("limit", "guards"), [(5, 2), (4, 1)])
+    def test_lists_some_of_every_code(self, database, monkeypatch, limit, guards):
         for _ in range(6):
             tree(database, "Loan*2")
         tree(database, "Loan/Docs*2")
-        monkeypatch.setattr("cleanup.conf.list_limit", lambda: 5)
+        monkeypatch.setattr("cleanup.conf.list_limit", lambda: limit)
 
         report = verification.verify(using=database)
 
         codes = Counter(finding.code for finding in report.findings)
-        assert codes == {"several_roots": 2, "same_named_siblings": 1, "guards_missing": 2}
-        assert report.findings_left_out == 8
+        assert codes == {"several_roots": 2, "same_named_siblings": 1, "guards_missing": guards}
+        assert report.findings_left_out == 13 - limit
 
     def test_tells_progress(self, database):
         steps: list[tuple[int, int]] = []
@@ -575,9 +576,13 @@ class TestStoredVerification:
         assert report.verification_id is None
         assert not Verification.objects.using(database).exists()
 
-    def test_keeps_a_limited_number_of_findings_of_a_code(self, database, settings, monkeypatch):
+    @pytest.mark.parametrize("per_range", [2, 1000])
+    def test_keeps_a_limited_number_of_findings_of_a_code(self, database, settings, monkeypatch, per_range):
         settings.CLEANUP_FINDING_LIMIT = 3
         monkeypatch.setattr("cleanup.conf.list_limit", lambda: 2)
+        monkeypatch.setattr(
+            verification, "application_ranges", partial(queries.application_ranges, per_range=per_range)
+        )
         for _ in range(5):
             tree(database, "Loan*2")
 
