@@ -25,7 +25,7 @@ from cleanup.services.runs.tasks import Claimed, Outcome
 logger = logging.getLogger(__name__)
 
 #: What a result becomes whose attempt does not count.
-_UNDONE: Mapping[str, Any] = {"status": Result.Status.PENDING, "attempts": F("attempts") - 1}
+_NOT_ATTEMPTED: Mapping[str, Any] = {"status": Result.Status.PENDING, "attempts": F("attempts") - 1}
 
 
 class Claims:
@@ -38,25 +38,25 @@ class Claims:
         self._last_key: str | None = None
         # In key order, for locality; undone in reverse, because an image may name a folder that was removed after it.
         self._backwards = run.kind == Run.Kind.ROLLBACK
-        self._in_doubt: set[uuid.UUID] = set()
-        """Leases under which nothing is processed, though the database may hold them: the connection was lost as they
-        were taken or ended."""
+        self._connection: Any = None
+        """The driver's, on which nothing was lost yet."""
 
     # Claiming.
 
-    def release_doubtful(self) -> None:
-        """End the leases in doubt, within the caller's transaction; it is over when the claim is ``confirmed``."""
-        if self._in_doubt:
+    def release_lost(self) -> None:
+        """On a new connection, give back what the database holds in this worker's name; in the caller's transaction.
+
+        Nothing of it is being processed. But a commit may have lost its answer, giving back may have failed, and a
+        crash of the server may have undone work and kept its claim.
+        """
+        connection = connections[self.using].connection
+        if self._connection is None:
+            self._connection = connection
+        elif self._connection is not connection:
             held = results_of(using=self.using, run=self.run).filter(status=Result.Status.IN_PROGRESS)
-            held.filter(lease_token__in=self._in_doubt).update(**_UNDONE)
+            held.filter(worker=self.worker).update(**_NOT_ATTEMPTED)
             self.start_over()
-
-    def _doubt(self, rows: Sequence[Claimed]) -> None:
-        self._in_doubt.update(row.lease_token for row in rows if row.lease_token)
-
-    def confirm(self) -> None:
-        """Note that the transaction of the last claim is committed."""
-        self._in_doubt.clear()
+            transaction.on_commit(lambda: setattr(self, "_connection", connection), using=self.using)
 
     def claim(self, size: int) -> list[Claimed]:
         """Claim at most so many results, and count the attempt; within the caller's transaction."""
@@ -83,7 +83,6 @@ class Claims:
             return []
         self._last_key = rows[-1].application_key
         token = uuid.uuid4()
-        self._in_doubt.add(token)
         self._take(Result.objects.using(self.using).filter(pk__in=[row.pk for row in rows]), token)
         return [replace(row, lease_token=token, attempts=row.attempts + 1) for row in rows]
 
@@ -124,16 +123,12 @@ class Claims:
         Raises BatchAbandoned, and has given back the row, while another worker holds one of them.
         """
         others = results_of(using=self.using, run=self.run).filter(point__in=points).exclude(pk=row.pk)
-        try:
-            with transaction.atomic(using=self.using):
-                if others.filter(status=Result.Status.IN_PROGRESS).exclude(lease_token=row.lease_token).exists():
-                    self.requeue(row, attempts=F("attempts") - 1, isolated=True)
-                    back_off(1)
-                    raise BatchAbandoned
-                self._take(others.filter(status=Result.Status.PENDING), row.lease_token)
-        except (DatabaseError, InterfaceError):
-            self._doubt([row])
-            raise
+        with transaction.atomic(using=self.using):
+            if others.filter(status=Result.Status.IN_PROGRESS).exclude(lease_token=row.lease_token).exists():
+                self.requeue(row, attempts=F("attempts") - 1, isolated=True)
+                back_off(1)
+                raise BatchAbandoned
+            self._take(others.filter(status=Result.Status.PENDING), row.lease_token)
         claimed = _listed(others.filter(status=Result.Status.IN_PROGRESS, lease_token=row.lease_token))
         return [replace(one, lease_token=row.lease_token) for one in claimed]
 
@@ -183,9 +178,8 @@ class Claims:
             return
         try:
             reconnect(self.using)
-            self._own(rows).update(**_UNDONE, **description)
+            self._own(rows).update(**_NOT_ATTEMPTED, **description)
         except (DatabaseError, InterfaceError):  # what matters is the abort, which continues
-            self._doubt(rows)
             logger.warning("the aborted batch could not be given back yet; at the latest, its lease will expire")
 
     def _own(self, rows: Sequence[Claimed]) -> QuerySet[Result]:

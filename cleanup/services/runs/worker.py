@@ -113,26 +113,21 @@ class Worker:
         Raises ForeignDatabase, and has written nothing, if the connection now leads to a copy.
         """
         with transaction.atomic(using=self.using):
-            claimed = self._claim()
-        self.claims.confirm()
-        return claimed
-
-    def _claim(self) -> list[Claimed] | None:
-        # A claim that a crash of the server undoes was of work that it undoes as well.
-        self.backend.commit_asynchronously()
-        # First: on SQLite a transaction that writes must not begin by reading. Elsewhere a batch's end is a sign,
-        # and the run's row would be locked until the claim's end.
-        if self.backend.one_writer or self.signs.are_due():
-            self.signs.give()
-        origin.require_own(self.run, using=self.using)
-        self.claims.release_doubtful()
-        size = self.pacing.batch_size()
-        if not self.stop_requests.stopped_by and (claimed := self.claims.claim_next(size)):
-            return claimed
-        if (reason := self.stop_requests.reason_to_stop()) is None:
-            return self.claims.claim(size)
-        self._move_run(Run.Status.PAUSED, status_reason=reason)
-        return None
+            # A claim that a crash of the server undoes was of work that it undoes as well.
+            self.backend.commit_asynchronously()
+            # First: on SQLite a transaction that writes must not begin by reading. Elsewhere a batch's end is a sign,
+            # and the run's row would be locked until the claim's end.
+            if self.backend.one_writer or self.signs.are_due():
+                self.signs.give()
+            origin.require_own(self.run, using=self.using)
+            self.claims.release_lost()
+            size = self.pacing.batch_size()
+            if not self.stop_requests.stopped_by and (claimed := self.claims.claim_next(size)):
+                return claimed
+            if (reason := self.stop_requests.reason_to_stop()) is None:
+                return self.claims.claim(size)
+            self._move_run(Run.Status.PAUSED, status_reason=reason)
+            return None
 
     # A batch.
 

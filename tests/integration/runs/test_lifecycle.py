@@ -9,7 +9,9 @@ import time
 import uuid
 from collections.abc import Callable
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from datetime import timedelta
+from unittest.mock import ANY
 
 import psycopg
 import pytest
@@ -781,6 +783,7 @@ class TestLeases:
         worker.process_batch(claimed)
         assert set(Result.objects.using(database).values_list("status", "attempts")) == {("pending", 0)}
 
+    @pytest.mark.only("postgresql")
     def test_what_a_claim_holds_whose_commit_lost_its_answer_is_claimed_at_once(self, database, run, monkeypatch):
         connection = connections[database]
         commit = connection._commit
@@ -788,6 +791,7 @@ class TestLeases:
         def lose_the_answer() -> None:
             monkeypatch.undo()
             commit()
+            connection.connection.close()
             raise OperationalError("server closed the connection unexpectedly")
 
         worker = self.worker(database, run)
@@ -795,6 +799,7 @@ class TestLeases:
         worker.process()
         assert set(Result.objects.using(database).values_list("status", "attempts")) == {("completed", 1)}
 
+    @pytest.mark.only("postgresql")
     def test_what_could_not_be_given_back_is_claimed_at_once(self, database, run):
         worker = self.worker(database, run)
         claimed = worker.claim()
@@ -802,6 +807,7 @@ class TestLeases:
         service.freeze(reason="audit")
 
         def lose_the_connection() -> None:
+            connections[database].close()
             raise OperationalError("server closed the connection unexpectedly")
 
         gives_back = 'UPDATE "cleanup_result" SET "status"'
@@ -810,6 +816,13 @@ class TestLeases:
         service.unfreeze()
         worker.process()
         assert set(Result.objects.using(database).values_list("status", "attempts")) == {("completed", 1)}
+
+    @pytest.mark.only("postgresql")
+    def test_work_that_a_crash_has_undone_without_its_claim_is_claimed_at_once(self, database, run):
+        worker = self.worker(database, run)
+        claimed = worker.claim()
+        connections[database].close()
+        assert worker.claim() == [replace(row, lease_token=ANY) for row in claimed]
 
     def test_whoever_lost_one_lease_of_a_batch_does_the_others(self, database, run):
         late = self.worker(database, run)
