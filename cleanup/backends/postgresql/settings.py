@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from functools import cache, lru_cache
 from typing import NamedTuple
 
+from cleanup.backends.postgresql.cells import array
 from cleanup.backends.postgresql.literals import literal
 
 
@@ -141,11 +142,16 @@ def pinning(values: Mapping[str, str], *, version: int) -> list[str]:
 
 @lru_cache(maxsize=64)
 def _pinning(values: tuple[tuple[str, str], ...], version: int) -> list[str]:
-    calls = [f"pg_catalog.set_config({literal(name)}, {literal(value)}, true)" for name, value in values]
+    # Two arrays are parsed in half the time of as many calls.
+    names, new = (f"{literal(array(column))}::pg_catalog.text[]" for column in zip(*values, strict=True))
+    statements = [
+        # First and alone: a server that compiles everything it executes would also compile the other statement.
+        "SET LOCAL jit = off",
+        f"SELECT pg_catalog.set_config(name, value, true) FROM unnest({names}, {new}) AS pin (name, value)",
+    ]
     if "session_replication_role" not in dict(values):
-        calls.append(_as_origin(version))
-    # jit first and alone: a server that compiles everything it executes would also compile the other statement.
-    return ["SET LOCAL jit = off", f"SELECT {', '.join(calls)}"]
+        statements.append(f"SELECT {_as_origin(version)}")
+    return statements
 
 
 def _as_origin(version: int) -> str:
