@@ -6,7 +6,7 @@ blank_database    a database of its own with nothing in it, to be filled by plai
 
 All three commit for real, so threads and other processes see the rows (`databases.url_of(alias)` is their
 DATABASE_URL), and a query on any alias but the one given fails. What exists on one of them only is marked
-`@pytest.mark.only("postgresql")`, or "sqlite". A test that is skipped fails the run.
+`@pytest.mark.only("postgresql")`, or "sqlite"; on newer servers only, `since=15`. A test that is skipped fails the run.
 
 --one-database-each runs a test on one of the two, and the next one on the other: half the time, for a quick look.
 """
@@ -104,9 +104,20 @@ def pytest_collection(session: pytest.Session) -> None:
             importlib.import_module(module)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with what takes long, and that with what takes minutes, so that no worker ends alone."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Begin with what takes long, and that with what takes minutes, so that no worker ends alone.
+
+    What the server is too old for is left out.
+    """
+    too_new = [item for item in items if _since(item) > databases.postgresql_version()]
+    config.hook.pytest_deselected(items=too_new)
+    items[:] = [item for item in items if item not in too_new]
     items.sort(key=lambda item: (item.get_closest_marker("slow") is None, item.get_closest_marker("timeout") is None))
+
+
+def _since(item: pytest.Item) -> int:
+    """Return the version of PostgreSQL that a test needs."""
+    return max((marker.kwargs.get("since", 0) for marker in item.iter_markers("only")), default=0)
 
 
 def pytest_collection_finish() -> None:

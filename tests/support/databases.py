@@ -9,6 +9,7 @@ ever visits.
 """
 
 import contextlib
+import functools
 import itertools
 import os
 import shutil
@@ -333,6 +334,13 @@ def elsewhere(using: str, server: pgserver.Server | Failover) -> Iterator[None]:
         connection.close()
         _end_maintenance(using)
         parameters.update(usual)
+
+
+@functools.cache
+def postgresql_version() -> int:
+    """Return the server's major version."""
+    with psycopg.connect(os.environ["CLEANUP_TEST_POSTGRES_URL"]) as session:
+        return session.info.server_version // 10_000
 
 
 def url_of(using: str) -> str:

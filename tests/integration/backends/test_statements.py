@@ -1305,7 +1305,7 @@ class TestImageConflicts:
         codes = [(code, key) for code, key, _ in self.found(bench, cards, point)]
         assert codes == ([("unique_taken", "3")] if taken else [])
 
-    @pytest.mark.only("postgresql")
+    @pytest.mark.only("postgresql", since=15)
     def test_a_unique_place_of_a_null(self, bench, cards):
         bench.make("CREATE UNIQUE INDEX one ON cards (folder, code) NULLS NOT DISTINCT")
         point = bench.removed(cards, 4)
@@ -1372,7 +1372,7 @@ class TestCollidingRows:
         self.fill(bench, ("b", None, "n"), ("s", None, "n"))
         assert self.found(bench, "(folder, tag)") == []
 
-    @pytest.mark.only("postgresql")
+    @pytest.mark.only("postgresql", since=15)
     def test_unless_they_are_not(self, bench, tags):
         self.fill(bench, ("b", None, "n"), ("s", None, "n"))
         assert self.found(bench, "(folder, tag) NULLS NOT DISTINCT") == [(0, 1, True)]

@@ -360,7 +360,7 @@ class TestRules:
         link(scratch_database, "pin", made, (1, "stays", None), (2, "gone", None), (3, "gone", None))
         assert cleaned_and_undone(scratch_database).status(made) == "completed"
 
-    @pytest.mark.only("postgresql")
+    @pytest.mark.only("postgresql", since=15)
     def test_nulls_that_are_not_distinct(self, scratch_database):
         make(
             scratch_database,

@@ -913,11 +913,8 @@ class TestUniqueKeys:
         unique = self.unique(scratch_database, "CREATE UNIQUE INDEX u ON shelf (place) INCLUDE (title)")
         assert (unique.columns, unique.simple) == (("place",), True)
 
-    @pytest.mark.only("postgresql")
+    @pytest.mark.only("postgresql", since=15)
     def test_in_which_nulls_collide(self, scratch_database):
-        with connections[scratch_database].cursor():
-            if connections[scratch_database].pg_version < 150000:
-                return
         unique = self.unique(scratch_database, "CREATE UNIQUE INDEX u ON shelf (place) NULLS NOT DISTINCT")
         assert not unique.nulls_distinct
 

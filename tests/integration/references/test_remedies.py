@@ -3,7 +3,6 @@
 import re
 
 import pytest
-from django.db import connections
 
 from cleanup.references import blocking_rows, discover
 from cleanup.services import DatabaseCleanupService
@@ -103,9 +102,8 @@ class TestRowsThatNoKeyNames:
         assert "LIST" in message
         assert "ALTER" not in message
 
+    @pytest.mark.only("postgresql", since=18)
     def test_get_one_beside_a_primary_key_that_forbids_overlaps(self, scratch_database):
-        if connections[scratch_database].pg_version < 180000:
-            pytest.skip("such keys came with PostgreSQL 18")
         execute(scratch_database, "CREATE EXTENSION IF NOT EXISTS btree_gist")
         columns = f"where_it_is {key_type(scratch_database)} REFERENCES :folders, during daterange DEFAULT '[,)'"
         execute(scratch_database, f"CREATE TABLE shelf (n int, {columns}, PRIMARY KEY (n, during WITHOUT OVERLAPS))")
