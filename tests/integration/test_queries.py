@@ -217,6 +217,7 @@ class TestSmallReads:
 
         assert queries.existing_application(using=database, application_id=loan["top"]) == loan["top"]
 
+    @pytest.mark.mapped_models("folders are shared between applications whose keys are UUIDs")
     def test_returns_the_id_of_an_application_without_folders_beside_shared_ones(self, database, settings):
         settings.CLEANUP_SHARED_FOLDERS = "merge"
         loan = tree(database, "")
