@@ -192,6 +192,15 @@ class Corruption(Expectation):
 
         expect("file_of_missing_application", loan["a.txt"], NOBODY)
 
+    def test_file_of_missing_application_in_a_folder_of_none(self, alias, loan):
+        change(alias, Folder, loan["docs"], application_id=None)
+        change(alias, File, loan["a.txt"], application_id=NOBODY)
+
+        assert found(verification.verify(using=alias)) == [
+            ("file_of_missing_application", loan["a.txt"], NOBODY),
+            ("folder_without_application", loan["docs"], None),
+        ]
+
     def test_file_of_missing_folder(self, alias, loan, expect):
         change(alias, File, loan["a.txt"], folder_id=MISSING)
 
@@ -265,6 +274,12 @@ class Corruption(Expectation):
         change(alias, File, loan["a.txt"], folder_id=MISSING)
 
         assert expect("late_arrival", loan["a.txt"], loan.application).detail["survivor"] == loan["docs"]
+
+    def test_folder_that_is_there_again_after_a_cleanup_had_removed_it(self, alias, loan, other, expect):
+        merge_away(alias, loan, removed=other["docs"], survivor=loan["docs"])
+        change(alias, File, loan["a.txt"], folder_id=other["docs"])
+
+        expect("file_in_other_application", loan["a.txt"], loan.application)
 
     def test_late_arrival_of_a_file_of_no_application(self, alias, loan, expect):
         merge_away(alias, loan, removed=MISSING, survivor=loan["docs"])
@@ -379,6 +394,23 @@ class TestNames(Expectation):
         change(alias, Folder, loan["docs"], name=name)
 
         expect("blank_name", loan["docs"], loan.application)
+
+
+@pytest.mark.mapped_models("files can do without applications")
+class TestTreesWithoutApplications:
+    def test_have_but_the_findings_of_folders(self, database, settings):
+        settings.CLEANUP_APPLICATION_MODEL = None
+        loan = tree(database, "top:Loan/{docs:Docs, Old*2}")
+        tree(database, "Case/Docs")
+        with unchecked(database):
+            Folder.objects.using(database).filter(pk=loan["docs"]).update(parent_id=MISSING)
+
+        report = verification.verify(using=database)
+
+        assert found(report) == [
+            ("missing_parent", loan["docs"], None),
+            ("same_named_siblings", loan["top"], loan["top"]),
+        ]
 
 
 class TestGuardsMissing:

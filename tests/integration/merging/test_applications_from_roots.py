@@ -96,12 +96,20 @@ class TestVerification:
         made = planted(database, "root:Case/Docs")
         Folder.objects.using(database).filter(pk=made["root"]).update(application=None)
         assert told(database) == {"folder_without_application": 1}
+        findings = DatabaseCleanupService(using=database).verify_cleanup_integrity()["findings"]
+        assert made["root"] in {finding["object_key"] for finding in findings}
 
     def test_finds_root_folders_of_a_missing_application(self, database):
         made = planted(database, "root:Case/Docs")
         with unchecked(database):
             Folder.objects.using(database).filter(pk=made["root"]).update(application=missing_key(Application))
         assert told(database) == {"folder_of_missing_application": 1}
+
+    def test_finds_all_folders_that_name_a_missing_application(self, database):
+        tree(database, "Loan/Docs")
+        with unchecked(database):
+            Folder.objects.using(database).update(application=missing_key(Application))
+        assert told(database) == {"folder_of_missing_application": 2}
 
     def test_finds_files_in_another_applications_folder(self, database):
         made, other = planted(database, "Case/docs:Docs"), planted(database, "Case/Docs(1)")

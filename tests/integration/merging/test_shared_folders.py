@@ -15,9 +15,9 @@ from cleanup.services.errors import broken_guard
 from tests.integration.guards.test_guards import differences, folder, migrate, refused, set_right
 from tests.integration.hooks.test_ready import KINDS, install
 from tests.support import databases, undo_scripts
-from tests.support.model_roles import File, Folder
+from tests.support.model_roles import Application, File, Folder
 from tests.support.promises import keep
-from tests.support.trees import Tree, dump, execute, key_type, named, raw, tree
+from tests.support.trees import Tree, dump, execute, key_type, missing_key, named, raw, tree, unchecked
 
 
 @pytest.fixture(autouse=True)
@@ -155,6 +155,13 @@ class TestWhatElseRefersToThem:
 class TestVerification:
     def test_finds_duplicates_of_both(self, database, made):
         assert told(database) == {"several_roots": 2}
+
+    def test_finds_folders_of_a_missing_application(self, database):
+        made = tree(database, "top:Loan")
+        shared(database, "Common")
+        with unchecked(database):
+            Folder.objects.using(database).filter(pk=made["top"]).update(application=missing_key(Application))
+        assert told(database) == {"folder_of_missing_application": 1}
 
     def test_of_a_tree_finds_its_own(self, database, made):
         counts = service(database).verify_cleanup_integrity(made[1]["old"])["counts"]

@@ -208,6 +208,23 @@ class TestAFileThatNamesItsFolderOnSqlite:
         make(blank_database, shape)
         assert_merged_and_restored(blank_database, shape)
 
+    @by_vendor("sqlite")
+    def test_by_any_type_is_found_in_another_application(self, blank_database, shape):
+        make(blank_database, shape)
+        execute(blank_database, "INSERT INTO customer_applications VALUES (%s)", stored(blank_database, number(2)))
+        moved = stored(blank_database, number(2)), stored(blank_database, number(121))
+        execute(blank_database, "UPDATE files SET application_id = %s WHERE id = %s", *moved)
+        of_files = {code: found for code, found in errors(blank_database).items() if code.startswith("file_")}
+        assert of_files == {"file_in_other_application": 1}
+
+    @by_vendor("sqlite")
+    def test_by_any_type_is_found_where_it_arrives_late(self, blank_database, shape):
+        make(blank_database, shape)
+        DatabaseCleanupService(using=blank_database).cleanup_all_duplicate_folders()
+        late = shape.spelled(number(22)), stored(blank_database, number(121))
+        execute(blank_database, "UPDATE files SET folder_id = %s WHERE id = %s", *late)
+        assert errors(blank_database).keys() == {"guards_missing", "late_arrival"}
+
 
 class OddKeys:
     """Keys that are kept or spelled in a way that is not looked for."""
