@@ -153,6 +153,19 @@ SUBJECTS = {
         tests=("tests/integration/integrity/test_verification.py",),
         keyword="sqlite",
     ),
+    "owned_rows": Subject(
+        module="cleanup.backends.owned_rows",
+        tests=(
+            "tests/integration/integrity/test_verification.py",
+            "tests/integration/merging/test_applications_from_roots.py",
+            "tests/integration/merging/test_marked_roots.py",
+            "tests/integration/merging/test_shared_folders.py",
+            "tests/integration/references/test_key_types.py",
+            "tests/integration/repair/test_repairs.py",
+            "tests/integration/test_files_of_no_application.py",
+        ),
+        keyword="sqlite",
+    ),
     "repairs": Subject(
         module="cleanup.services.repair.decisions",
         tests=("tests/integration/repair/test_repairs.py",),
