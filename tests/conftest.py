@@ -82,8 +82,8 @@ def _on(vendor: str) -> object:
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Have one worker more than there are cores: some tests wait for a cluster's next minute, or for a lock."""
-    return (os.process_cpu_count() if hasattr(os, "process_cpu_count") else len(os.sched_getaffinity(0))) + 1
+    """Have two workers more than there are cores: some tests wait for a cluster's next minute, or for a lock."""
+    return (os.process_cpu_count() if hasattr(os, "process_cpu_count") else len(os.sched_getaffinity(0))) + 2
 
 
 @pytest.hookimpl(tryfirst=True)
