@@ -197,12 +197,10 @@ def find_binaries() -> Path:
     raise NoPostgreSQLError(NO_POSTGRESQL)
 
 
-def find_backup(binaries: Path) -> Path:
-    """Return the program that copies a running server: the one beside it, or of the system's newest, if it has none."""
-    system = sorted(
-        Path("/usr/lib/postgresql").glob("*/bin/pg_basebackup"), key=lambda path: float(path.parent.parent.name)
-    )
-    return next((path for path in (binaries / "pg_basebackup", *reversed(system)) if path.exists()), binaries)
+def find_program(name: str, *, binaries: Path) -> Path:
+    """Return a program of clients, as pg_dump: the one beside the server, or of the system's newest, if it has none."""
+    system = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"), key=lambda path: float(path.parent.parent.name))
+    return next((path for path in (binaries / name, *reversed(system)) if path.exists()), binaries / name)
 
 
 def find_compiling_binaries() -> Path | None:
@@ -275,7 +273,8 @@ def copy(server: Server, *, follows: bool = False, **settings: str) -> Server:
         (directory / "owner.pid").write_text(str(os.getpid()), encoding="ascii")
         if user:
             os.chown(directory, user.uid, user.gid)
-        command = [find_backup(server.binaries), "-D", directory / "data", "-h", server.directory, "-U", "postgres"]
+        program = find_program("pg_basebackup", binaries=server.binaries)
+        command = [program, "-D", directory / "data", "-h", server.directory, "-U", "postgres"]
         subprocess.run(
             [*command, "--checkpoint=fast", "--no-sync", *(["--write-recovery-conf"] if follows else [])],
             check=True,

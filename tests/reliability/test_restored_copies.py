@@ -65,7 +65,7 @@ def assert_rests_until_it_is_adopted(copy: str) -> None:
 class TestARestoredCopy:
     @pytest.mark.only("postgresql")
     def test_of_a_dump_rests_until_it_is_adopted(self, interrupted):
-        with databases.restored_dump(interrupted, programs=pgserver.find_binaries()):
+        with databases.restored_dump(interrupted, binaries=pgserver.find_binaries()):
             assert_rests_until_it_is_adopted(interrupted)
 
     @pytest.mark.only("sqlite")

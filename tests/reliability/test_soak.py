@@ -49,7 +49,7 @@ def in_office(blank_database) -> Iterator[office.Office]:
 def assert_dump_is_whole(database: str, servers: object) -> None:
     """Restore a dump, which rests until it is adopted; have its duplicates merged there, and that undone."""
     before = dump(database)
-    with databases.restored_dump(database, programs=servers.primary.binaries):
+    with databases.restored_dump(database, binaries=servers.primary.binaries):
         assert dump(database) == before
         assert origin.copied(using=database) is not None
         AutomatedCleanupService(using=database).adopt_database()

@@ -311,12 +311,12 @@ def blank(using: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def restored_dump(using: str, *, programs: Path) -> Iterator[None]:
-    """Put what a dump of the database is restored to behind the alias, by the server's own programs."""
-    archive = subprocess.run([programs / "pg_dump", "-Fc", url_of(using)], check=True, capture_output=True).stdout
+def restored_dump(using: str, *, binaries: Path) -> Iterator[None]:
+    """Put what a dump of the database is restored to behind the alias, by the programs beside the server's."""
+    dump, restore = (pgserver.find_program(name, binaries=binaries) for name in ("pg_dump", "pg_restore"))
+    archive = subprocess.run([dump, "-Fc", url_of(using)], check=True, capture_output=True).stdout
     with blank(using):
-        command = [programs / "pg_restore", "--clean", "--if-exists", "-d", url_of(using)]
-        subprocess.run(command, check=True, input=archive)
+        subprocess.run([restore, "--clean", "--if-exists", "-d", url_of(using)], check=True, input=archive)
         yield
 
 

@@ -119,7 +119,7 @@ class Tally:
             duplicate_child_folders=self.child_duplicates,
             orphaned_files=self._orphans("files", "file_of_missing_folder", "file_of_missing_application"),
             orphaned_folders=self._orphans("folders", "missing_parent", "folder_of_missing_application"),
-            inconsistent_applications=tuple(self._inconsistent),
+            inconsistent_applications=tuple(sorted(self._inconsistent)),
             inconsistent_applications_left_out=self._inconsistent_left_out,
             findings=tuple(found.reported() for found in listed),
             findings_left_out=sum(counts.values()) - len(listed),
