@@ -64,6 +64,8 @@ SHORT = ("--one-database-each", "--hypothesis-profile=few")
 #: Tests that are about the mapped tables themselves, by file. Whoever adds one says so here.
 MAPPED_ONLY = {
     "tests/integration/hooks/test_ready.py": 1,
+    "tests/integration/integrity/test_verification.py": 1,
+    "tests/integration/test_queries.py": 1,
     "tests/integration/references/test_arrays.py": 1,
     "tests/integration/merging/test_consolidation.py": 1,
     "tests/integration/preflight/test_report.py": 1,

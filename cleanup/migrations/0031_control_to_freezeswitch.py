@@ -1,8 +1,7 @@
 """Rename the model of the freeze switch. Its table keeps its name: runbooks hold ``UPDATE cleanup_control``.
 
-The permissions belong to the model's content type, which Django renames with the model where both live in one database.
-Where ``migrate`` has been run in another one first, it has made the new content type and its permissions beside the old
-ones; then grants and the admin's history are moved to them.
+The permissions belong to the model's content type, which is renamed. Where ``migrate`` has made the new content type and
+its permissions beside the old ones, grants and the admin's history are moved to them.
 """
 
 from django.db import migrations
@@ -26,7 +25,8 @@ class Migration(migrations.Migration):
     operations = [
         migrations.RunPython(migrations.RunPython.noop, _permissions.freezeswitch_to_control),
         migrations.AlterModelTable("control", "cleanup_control"),
-        migrations.RenameModel("Control", "FreezeSwitch"),
+        # In the state alone: with the model, Django would rename the content type, or warn that there is one already.
+        migrations.SeparateDatabaseAndState(state_operations=[migrations.RenameModel("Control", "FreezeSwitch")]),
         migrations.AlterModelOptions(
             "freezeswitch",
             {

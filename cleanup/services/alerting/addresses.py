@@ -35,8 +35,8 @@ def is_outside(address: str) -> bool:
         return _is_public(found.ipv4_mapped)
     if found in _NAT64:
         return _is_public(ipaddress.IPv4Address(found.packed[-4:]))
-    embedded = found.sixtofour
-    return found in _IPV6_INTERNET and _is_public(found) and (embedded is None or _is_public(embedded))
+    # Of 6to4, which nobody routes any more (RFC 7526), versions of Python say different things.
+    return found in _IPV6_INTERNET and found.sixtofour is None and _is_public(found)
 
 
 def _is_public(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:

@@ -156,7 +156,7 @@ def overview(*, using: str) -> Overview:
     )
     switch = FreezeSwitch.objects.using(using).frozen()
     first, *others = (pending_decisions.number_query("frozen", switch), *pending_decisions.number_queries(using=using))
-    found: dict[str, int] = dict(first.union(*others, all=True))
+    found: dict[str, int] = dict(first.union(*others, all=True).order_by())
     return Overview(
         freeze_switch=switch.first() if found.get("frozen") else None,
         service=service,
@@ -194,7 +194,8 @@ def numbers(*, using: str) -> Numbers:
         *pending_decisions.number_queries(using=using),
     )
     untimed = (rows.values_list("part", "number", Cast(Value(None), DateTimeField())) for rows in numbers)
-    rows = check.values_list(Value("duplicates"), "duplicate_applications", "changed_since").union(*untimed, all=True)
+    timed = check.values_list(Value("duplicates"), "duplicate_applications", "changed_since")
+    rows = timed.union(*untimed, all=True).order_by()
     found, times = {}, {}
     for name, number, time in rows:
         found[name], times[name] = number, time

@@ -95,7 +95,7 @@ def first_open(*, using: str, number: int, codes: Collection[str] = ()) -> list[
 def counts(*, using: str) -> Counts:
     """Count both lists, in one query."""
     first, *others = number_queries(using=using)
-    return counts_of(dict(first.union(*others, all=True)))
+    return counts_of(dict(first.union(*others, all=True).order_by()))
 
 
 def number_queries(*, using: str) -> list[QuerySet[Any, tuple[str, int]]]:

@@ -39,7 +39,8 @@ def trend(*, using: str, days: int) -> Trend:
     since = timezone.make_aware(datetime.combine(first, time()))
     duplicates: dict[date, int] = {}
     cleanups: dict[date, Cleanups] = {}
-    for what, day, number, folders in _duplicates(since, using=using).union(_cleanups(since, using=using), all=True):
+    rows = _duplicates(since, using=using).union(_cleanups(since, using=using), all=True).order_by()
+    for what, day, number, folders in rows:
         if what == "check":
             duplicates[day] = number or 0
         else:
