@@ -1,7 +1,7 @@
 """Rename the model of the freeze switch. Its table keeps its name: runbooks hold ``UPDATE cleanup_control``.
 
-The permissions belong to the model's content type, which is renamed. Where ``migrate`` has made the new content type and
-its permissions beside the old ones, grants and the admin's history are moved to them.
+The permissions belong to the model's content type, which is renamed. Where ``migrate`` has made the new content type
+and its permissions beside the old ones, grants and the admin's history are moved to them.
 """
 
 from django.db import migrations
