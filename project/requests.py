@@ -8,14 +8,14 @@ views that expect a body refuse its type.
 from collections.abc import Mapping
 from typing import Any
 
-from django.core.exceptions import SuspiciousOperation
+from django.core.exceptions import BadRequest, SuspiciousOperation
 from django.core.handlers.asgi import ASGIHandler, ASGIRequest
 from django.core.handlers.wsgi import WSGIHandler, WSGIRequest
 
 UNREADABLE = "application/unreadable"
 
 #: What Django raises; too many parameters is what it takes some of these for.
-UNMADE = (LookupError, ValueError, SuspiciousOperation)
+UNMADE = (LookupError, ValueError, SuspiciousOperation, BadRequest)
 
 
 class TolerantWSGIRequest(WSGIRequest):
