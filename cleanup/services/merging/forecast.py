@@ -4,8 +4,9 @@ Invariants: nothing is written and no row is locked. Many applications are exami
 snapshot of its own, so that memory is flat and no transaction is long.
 """
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -92,16 +93,21 @@ class Forecaster:
         first = list(islice(pages, 2 if overlap else 0))
         with second_thread(using=self.targets.using) if len(first) > 1 else nullcontext() as thread:
             other = thread and thread.submit(self._beside).result()
-            pages = chain(first, pages)
+            pages, waiting = chain(first, pages), deque[Future[list[Forecast]]]()
             while two := list(islice(pages, 2 if other else 1)):
                 # Two large applications at once would take twice the memory.
-                beside = two[1:] if sum(page.folders for page in two) <= 2 * MOST_FOLDERS else []
-                ahead = [thread.submit(partial(other.page, page)) for page in beside] if thread and other else []
-                yield self.page(two[0])
-                for future in ahead:
-                    yield future.result()
-                if not ahead:
-                    yield from map(self.page, two[1:])
+                if thread and other and len(two) > 1 and sum(page.folders for page in two) <= 2 * MOST_FOLDERS:
+                    waiting.append(thread.submit(partial(other.page, two[1])))
+                    found = self.page(two[0])
+                    # Of the pages before: neither thread waits for the other one's slower page.
+                    if len(waiting) > 1:
+                        yield waiting.popleft().result()
+                    yield found
+                else:
+                    while waiting:
+                        yield waiting.popleft().result()
+                    yield from map(self.page, two)
+            yield from (future.result() for future in waiting)
 
     def page(self, page: "Page") -> list[Forecast]:
         """Make the forecasts of a page."""
