@@ -43,7 +43,7 @@ QUESTIONS = {
     """,
     # Headings with a bar of colour: where each has one, none stands out.
     "bars": """
-        [...document.querySelectorAll("#content h2:not(#changelist-filter-header)")]
+        [...document.querySelectorAll("#content h2:not(#changelist-filter-header, .visually-hidden)")]
             .filter(heading => getComputedStyle(heading).backgroundColor !== "rgba(0, 0, 0, 0)")
             .map(heading => heading.innerText)
     """,
