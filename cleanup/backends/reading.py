@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
-from cleanup.backends.catalogue import ForeignKey, Table
+from cleanup.backends.catalogue import ForeignKey, Table, TableName
 from cleanup.backends.changes import Cell, Keys, Owner, RowCount, Target
 from cleanup.backends.folders import FolderSql
 from cleanup.backends.forest import Scope
@@ -456,6 +456,12 @@ class Reading(Room, ABC):
         )
         for number, point, value, rows in counted:
             yield Owner(targets[number][0].table.name, point, self._spelling(key, value), rows)
+
+    def with_rows(self, tables: Sequence[TableName]) -> set[TableName]:
+        """Return those tables that have rows at all."""
+        exist = (block("EXISTS (SELECT * FROM {table})", table=self.relation(table)) for table in tables)
+        ((*found,),) = self.fetch(block("SELECT {exist}", exist=joined(", ", exist)))
+        return {table for table, has_rows in zip(tables, found, strict=True) if has_rows}
 
     def principals(self, target: Target, who: Sequence[str]) -> list[tuple[Any, ...]]:
         """Return the points of a target's rows, with cells of the columns that say to whom they grant something."""

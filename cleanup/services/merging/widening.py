@@ -34,7 +34,9 @@ class Widening:
         ``removals`` are counted by the decisions' positions.
         """
         newcomers: defaultdict[tuple[int, int], set[Who]] = defaultdict(set)
-        for part in removals.parts() if self.grants else ():
+        tables = list(dict.fromkeys(grant.reference.table for grant in self.grants))
+        used = self.targets.backend.reading.with_rows(tables) if tables and removals else set()
+        for part in removals.parts() if used else ():
             self._note(decisions, part, newcomers)
         found: list[dict[str, int]] = [{} for _ in decisions]
         for (place, number), people in newcomers.items():
