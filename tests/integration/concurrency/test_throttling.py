@@ -236,7 +236,7 @@ def lagging_replica(using: str) -> Iterator[None]:
     """Be a replica that has replayed nothing recently, in the protocol of replicas."""
     url = databases.url_of(using)
     with psycopg.connect(url) as session:
-        ((start,),) = session.execute("SELECT pg_current_wal_lsn()::text").fetchall()
+        ((start,),) = session.execute("SELECT pg_current_wal_flush_lsn()::text").fetchall()
     replica = psycopg.pq.PGconn.connect(f"{url}?replication=true".encode())
     try:
         answer = replica.exec_(f"START_REPLICATION PHYSICAL {start}".encode())
