@@ -35,7 +35,7 @@ def is_outside(address: str) -> bool:
         return _is_public(found.ipv4_mapped)
     if found in _NAT64:
         return _is_public(ipaddress.IPv4Address(found.packed[-4:]))
-    # Of 6to4, which nobody routes any more (RFC 7526), versions of Python say different things.
+    # 6to4 is no longer routed (RFC 7526), and versions of Python judge it differently.
     return found in _IPV6_INTERNET and found.sixtofour is None and _is_public(found)
 
 
