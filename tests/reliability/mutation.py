@@ -69,15 +69,6 @@ SUBJECTS = {
         tests=(*_COLLISIONS, "tests/integration/merging/test_consolidation.py::TestCollision"),
         keyword="(sqlite or only) and not Numbering",
     ),
-    "decisions": Subject(
-        module="cleanup.services.merging.decisions",
-        tests=(
-            "tests/integration/merging/test_collisions.py::TestTwoColumnsOfOneRow",
-            "tests/integration/merging/test_consolidation.py::TestOneApplication",
-            "tests/integration/merging/test_preview.py",
-        ),
-        keyword="sqlite",
-    ),
     "merging": Subject(module="cleanup.backends.merging", tests=("tests/integration/backends/test_statements.py",)),
     "moving": Subject(
         module="cleanup.backends.postgresql.merging",
