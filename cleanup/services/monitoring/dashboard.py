@@ -155,8 +155,8 @@ def overview(*, using: str) -> Overview:
         default=None,
     )
     switch = FreezeSwitch.objects.using(using).frozen()
-    first, *others = (pending_decisions.number_query("frozen", switch), *pending_decisions.number_queries(using=using))
-    found: dict[str, int] = dict(first.union(*others, all=True).order_by())
+    numbers = [pending_decisions.number_query("frozen", switch), *pending_decisions.number_queries(using=using)]
+    found = pending_decisions.answers(numbers)
     return Overview(
         freeze_switch=switch.first() if found.get("frozen") else None,
         service=service,

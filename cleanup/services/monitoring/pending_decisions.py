@@ -94,8 +94,14 @@ def first_open(*, using: str, number: int, codes: Collection[str] = ()) -> list[
 
 def counts(*, using: str) -> Counts:
     """Count both lists, in one query."""
-    first, *others = number_queries(using=using)
-    return counts_of(dict(first.union(*others, all=True).order_by()))
+    return counts_of(answers(number_queries(using=using)))
+
+
+def answers(queries: Sequence[QuerySet[Any, tuple[str, int]]]) -> dict[str, int]:
+    """Return what queries of numbers find, by their names, in one query."""
+    first, *others = queries
+    # From 6.1 on, Django would order a union as its first model is ordered, by a column that it lacks.
+    return dict(first.union(*others, all=True).order_by())
 
 
 def number_queries(*, using: str) -> list[QuerySet[Any, tuple[str, int]]]:
