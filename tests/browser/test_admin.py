@@ -56,7 +56,8 @@ class TestCleaningUp:
     def test_goes_from_the_list_over_the_preview_to_the_end_of_the_run(self, person, messy):
         ann = person()
         ann.go(address("applications"))
-        ann.page.get_by_label("Select: Loan").check()
+        row = ann.page.get_by_role("row").filter(has_text=messy.application)
+        row.get_by_label("Select: Loan").check()
         ann.press("Clean up selected …")
         ann.sees("1 application will be cleaned up. 2 duplicate folders will be merged and 1 file moved.")
         ann.press("Clean up")
