@@ -23,7 +23,7 @@ from tests.support import databases
 from tests.support.model_roles import Application, File, Folder
 from tests.support.trees import drop_foreign_keys, dump, new_key, unchecked
 
-FORESTS = int(os.environ.get("CLEANUP_TEST_REPAIRS", "200"))
+FORESTS = int(os.environ.get("CLEANUP_TEST_REPAIRS", "100"))
 FIRST_SEED = int(os.environ.get("CLEANUP_TEST_REPAIRS_SEED", "0"))
 TOGETHER = 50
 

@@ -1,8 +1,9 @@
 """Random forests in real tables: no row is lost, the result is the recursive model's, undo restores all exactly.
 
 A case is the forest of one application; ten of them share a database, and hang into each other where they are broken.
-There are as many cases as hypothesis' profile says: 200 on each database, 2,000 with --hypothesis-profile=thorough, or
-as many as CLEANUP_TEST_FORESTS says: 10,000 in the long form. A test's id is its seed.
+There are half as many cases as hypothesis' profile has examples, 50 on each database and 1,000 with
+--hypothesis-profile=thorough, or as many as CLEANUP_TEST_FORESTS says: 10,000 in the long form. A test's id is its
+seed.
 """
 
 import os
@@ -28,7 +29,7 @@ from tests.support.trees import START, dump, execute, new_key, raw, spellings, u
 pytestmark = pytest.mark.slow
 
 CASES_PER_ROUND = 10
-CASES = int(os.environ.get("CLEANUP_TEST_FORESTS", hypothesis.settings().max_examples))
+CASES = int(os.environ.get("CLEANUP_TEST_FORESTS", hypothesis.settings().max_examples // 2))
 ROUNDS = CASES // CASES_PER_ROUND
 BROKEN = (0.0, 0.1, 0.3)
 
