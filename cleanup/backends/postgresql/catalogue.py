@@ -85,9 +85,12 @@ family AS (
 #: Of what is enabled: fires in sessions of the current kind; 'A' fires always.
 _FIRES = "IN ('A', CASE WHEN current_setting('session_replication_role') = 'replica' THEN 'R' ELSE 'O' END)"
 
-_FOREIGN_KEYS = f"""
-WITH RECURSIVE chain AS (
-    SELECT oid AS root, oid FROM pg_constraint WHERE contype = 'f' AND conparentid = 0
+
+def _foreign_keys(*, also: str = "", condition: str = "") -> str:
+    """Return the statement that reads foreign keys, of the whole database or of what a further table limits it to."""
+    return f"""
+WITH RECURSIVE {also}chain AS (
+    SELECT k.oid AS root, k.oid FROM pg_constraint k WHERE k.contype = 'f' AND k.conparentid = 0{condition}
     UNION ALL
     SELECT chain.root, c.oid FROM chain JOIN pg_constraint c ON c.conparentid = chain.oid
 ), enforced AS (
@@ -106,9 +109,21 @@ SELECT k.conname::text, sn.nspname::text, s.relname::text,
   JOIN pg_class s ON s.oid = k.conrelid JOIN pg_namespace sn ON sn.oid = s.relnamespace
   JOIN pg_class t ON t.oid = k.confrelid JOIN pg_namespace tn ON tn.oid = t.relnamespace
   LEFT JOIN enforced e ON e.root = k.oid
- WHERE k.contype = 'f' AND k.conparentid = 0
+ WHERE k.contype = 'f' AND k.conparentid = 0{condition}
  ORDER BY 2, 3, 1
 """
+
+
+_FOREIGN_KEYS = _foreign_keys()
+
+#: Of tables, of what they are partitions of, and of all partitions.
+_FOREIGN_KEYS_OF = _foreign_keys(
+    also=f"""{_WANTED.strip()}, owners AS (
+    SELECT oid FROM wanted
+     UNION SELECT tree.relid FROM wanted, pg_partition_tree(coalesce(pg_partition_root(wanted.oid), wanted.oid)) AS tree
+), """,
+    condition=" AND k.conrelid = ANY(ARRAY(SELECT oid FROM owners))",
+)
 
 _INHERITANCE = """
 SELECT cn.nspname::text, c.relname::text, pn.nspname::text, p.relname::text, c.relispartition
@@ -387,6 +402,11 @@ class Catalogue(catalogue.Catalogue):
     def foreign_keys(self) -> Sequence[ForeignKey]:
         return self._foreign_keys
 
+    def foreign_keys_of(self, tables: Iterable[TableName]) -> Sequence[ForeignKey]:
+        if self._survey:
+            return super().foreign_keys_of(tables)
+        return tuple(_foreign_key(row) for row in self._fetch(_FOREIGN_KEYS_OF, **_arrays(tables)))
+
     def _surveyed(self) -> list[list[list[Any]]]:
         self._survey = self._survey or self._fetch_each(*_SURVEY)
         return self._survey
@@ -394,19 +414,7 @@ class Catalogue(catalogue.Catalogue):
     @cached_property
     def _foreign_keys(self) -> tuple[ForeignKey, ...]:
         keys, _ = self._surveyed()
-        return tuple(
-            ForeignKey(
-                name,
-                TableName(schema, table),
-                tuple(columns),
-                TableName(target_schema, target),
-                tuple(target_columns),
-                _ACTIONS[on_delete],
-                _ACTIONS[on_update],
-                *rest,  # deferrable, enforced, match_full, validated
-            )
-            for name, schema, table, columns, target_schema, target, target_columns, on_delete, on_update, *rest in keys
-        )
+        return tuple(_foreign_key(key) for key in keys)
 
     @cached_property
     def _inheritance(self) -> _Inheritance:
@@ -604,6 +612,21 @@ class _Index:
             deferrable=self.deferrable,
             operators=tuple(operator or "=" for operator in self.operators),
         )
+
+
+def _foreign_key(row: Sequence[Any]) -> ForeignKey:
+    """Return a foreign key from its row of ``_FOREIGN_KEYS``."""
+    name, schema, table, columns, target_schema, target, target_columns, on_delete, on_update, *rest = row
+    return ForeignKey(
+        name,
+        TableName(schema, table),
+        tuple(columns),
+        TableName(target_schema, target),
+        tuple(target_columns),
+        _ACTIONS[on_delete],
+        _ACTIONS[on_update],
+        *rest,  # deferrable, enforced, match_full, validated
+    )
 
 
 def _triggers(oids: Iterable[int], rows: Iterable[Sequence[Any]]) -> dict[int, list[Trigger]]:

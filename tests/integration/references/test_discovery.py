@@ -994,6 +994,28 @@ class TestForeignKeysOfTables:
         assert inbound == outbound
         assert (inbound.columns, inbound.target_columns) == (("place", "number"), ("place", "number"))
 
+    @pytest.mark.only("postgresql")
+    def test_are_the_same_whether_or_not_all_of_the_database_are_known(self, scratch_database):
+        run_sql(
+            scratch_database,
+            *SHELVES[:2],
+            "CREATE TABLE place (id int PRIMARY KEY)",
+            "CREATE TABLE visit (id int PRIMARY KEY, place int REFERENCES place (id)) PARTITION BY RANGE (id)",
+            "CREATE TABLE visit_1 PARTITION OF visit FOR VALUES FROM (0) TO (9) PARTITION BY RANGE (id)",
+            "CREATE TABLE visit_2 PARTITION OF visit_1 FOR VALUES FROM (0) TO (5)",
+            "ALTER TABLE visit_2 ADD CONSTRAINT of_its_own FOREIGN KEY (id) REFERENCES place (id)",
+            "CREATE TABLE note (visit int REFERENCES visit (id), place int)",
+            "ALTER TABLE note ADD FOREIGN KEY (place) REFERENCES place (id) NOT VALID",
+            "ALTER TABLE note DISABLE TRIGGER ALL",
+        )
+        everything = backends.database(using=scratch_database).catalogue
+        tables = everything.resolve_all(connections[scratch_database].introspection.table_names())
+        for table in tables.values():
+            alone = backends.database(using=scratch_database).catalogue.foreign_keys_of([table])
+            assert alone == everything.foreign_keys_of([table])
+        visits = [everything.resolve(name) for name in ("visit", "visit_1", "visit_2")]
+        assert [len(everything.foreign_keys_of([table])) for table in visits] == [2, 2, 2]
+
 
 class TestStatements:
     def count(self, using: str) -> int:
