@@ -1,5 +1,10 @@
-"""Projects of hosts, as a newcomer would write them: one app, a few settings, a manage.py of their own."""
+"""Projects of hosts, as a newcomer would write them: one app, a few settings, a manage.py of their own.
 
+Each command is a process: forked from one that has loaded the host's settings and apps, for that takes most of what a
+short command costs.
+"""
+
+import json
 import os
 import subprocess
 import sys
@@ -65,6 +70,37 @@ call_command("migrate", "cleanup_guards", "zero", verbosity=0)
 """
 
 
+#: Has each command that is asked for done by a child, whose input and output are files, and prints its status.
+LOADED = """
+import gc, json, os, runpy, sys
+import django
+django.setup()
+gc.freeze()
+os.write(1, b"0\\n")
+for line in sys.stdin:
+    order = json.loads(line)
+    if (child := os.fork()) == 0:
+        os.dup2(os.open(order["input"], os.O_RDONLY), 0)
+        sys.stdin = os.fdopen(0)
+        os.dup2(os.open(order["output"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC), 1)
+        os.dup2(1, 2)
+        sys.argv = ["django", *order["words"]]
+        runpy.run_module("django", run_name="__main__", alter_sys=True)
+        break
+    os.write(1, b"%d\\n" % os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+_loaded: dict["Host", subprocess.Popen[str]] = {}
+
+
+def unload() -> None:
+    """End the processes that have loaded hosts."""
+    while _loaded:
+        _, process = _loaded.popitem()
+        with process:
+            process.stdin.close()
+
+
 @dataclass(frozen=True)
 class Host:
     """One project, in a directory of its own, on one database."""
@@ -74,22 +110,33 @@ class Host:
 
     def manage(self, *words: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
         """Run a management command, standard error joined to its output."""
-        environment = {
-            **os.environ,
-            "DATABASE_URL": self.url,
-            "DJANGO_SETTINGS_MODULE": "settings",
-            "PYTHONPATH": os.pathsep.join([str(self.directory), str(ROOT)]),
-        }
-        return subprocess.run(
-            [sys.executable, "-m", "django", *words],
-            check=False,
-            cwd=self.directory,
-            env=environment,
-            input=stdin,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
+        process = self._process()
+        given, said = self.directory / "input.txt", self.directory / "output.txt"
+        given.write_text(stdin, encoding="utf-8")
+        process.stdin.write(json.dumps({"words": words, "input": str(given), "output": str(said)}) + "\n")
+        process.stdin.flush()
+        status = int(process.stdout.readline())
+        return subprocess.CompletedProcess(words, status, said.read_text(encoding="utf-8"))
+
+    def _process(self) -> subprocess.Popen[str]:
+        """Return the process that has loaded the host."""
+        if self not in _loaded:
+            environment = {
+                **os.environ,
+                "DATABASE_URL": self.url,
+                "DJANGO_SETTINGS_MODULE": "settings",
+                "PYTHONPATH": os.pathsep.join([str(self.directory), str(ROOT)]),
+            }
+            _loaded[self] = subprocess.Popen(
+                [sys.executable, "-c", LOADED],
+                cwd=self.directory,
+                env=environment,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+            assert _loaded[self].stdout.readline() == "0\n"
+        return _loaded[self]
 
     def done(self, *words: str, stdin: str = "") -> str:
         """Run a command that has to succeed, and return its output."""

@@ -1,5 +1,7 @@
 """Hosts that do without the extras: all else works, and what cannot be used says what to install."""
 
+from collections.abc import Iterator
+
 import pytest
 
 from tests.acceptance import hosts
@@ -21,8 +23,9 @@ print("LOADED", *sys.modules)
 
 
 @pytest.fixture
-def url(blank_database) -> str:
-    return databases.url_of(blank_database)
+def url(blank_database) -> Iterator[str]:
+    yield databases.url_of(blank_database)
+    hosts.unload()
 
 
 @pytest.fixture

@@ -1,5 +1,7 @@
 """Hosts whose models are unlike ours: each works, or is told in words what to change."""
 
+from collections.abc import Iterator
+
 import pytest
 
 from tests.acceptance import hosts
@@ -8,8 +10,9 @@ from tests.support.trees import execute
 
 
 @pytest.fixture
-def url(blank_database) -> str:
-    return databases.url_of(blank_database)
+def url(blank_database) -> Iterator[str]:
+    yield databases.url_of(blank_database)
+    hosts.unload()
 
 
 class TestQuotedTableNames:
