@@ -3,6 +3,7 @@
 import itertools
 import json
 import uuid
+from collections.abc import Iterable
 
 from tests.support.trees import execute, is_postgresql, raw
 
@@ -184,12 +185,12 @@ class Filling:
         return key
 
 
-def fill(database: str) -> None:
-    """Write applications with several roots and with twins of every name, and clean ones."""
+def fill(database: str, *, roots: Iterable[int] = (3, 1, 2)) -> None:
+    """Write applications with so many roots each, and one with twins of every name."""
     filling = Filling(database)
-    for roots in (3, 1, 2):
+    for number in roots:
         application = filling.application()
-        for _ in range(roots):
+        for _ in range(number):
             root = filling.folder(application, "Loan")
             for name in NAMES:
                 child = filling.folder(application, name, root)

@@ -118,7 +118,7 @@ def story(database: str) -> Story:
 class TestRehearsalUnderHostileSettings:
     def test_finds_the_same_rows(self, blank_database):
         foreign_database.create(blank_database)
-        foreign_database.fill(blank_database)
+        foreign_database.fill(blank_database, roots=(2,))
         with databases.scratch_copy(blank_database):
             usual = story(blank_database)
         make_hostile(blank_database)

@@ -302,10 +302,7 @@ class TestExamples:
 
     @pytest.mark.slow
     def test_on_the_console_happen_as_shown(self, demonstrated, blank_database):
-        assert_happen(blank_database, examples("The command"), demonstrated)
-
-    def test_of_monitoring_happen_as_shown(self, demonstrated, blank_database):
-        assert_happen(blank_database, examples("Monitoring"), demonstrated)
+        assert_happen(blank_database, [*examples("Monitoring"), *examples("The command")], demonstrated)
 
     @pytest.mark.only("postgresql")
     def test_of_audit_and_undo_by_script_happen_as_shown(self, demonstrated, blank_database, tmp_path):
@@ -391,8 +388,8 @@ class TestAdoption:
     def test_takes_the_five_commands_of_readme(self, dirty):
         (block,) = blocks("console", README)
         environment = environment_of(databases.url_of(dirty))
-        # A stranger's python, to be sure of it.
-        environment["PATH"] = environment["PATH"].partition(os.pathsep)[2]
+        if not is_postgresql(dirty):  # a stranger's python, to be sure of it
+            environment["PATH"] = environment["PATH"].partition(os.pathsep)[2]
         done = [shell(line, environment) for line in re.findall(r"^\$ (.*)$", block, re.MULTILINE)]
         assert [command.returncode for command in done] == [0] * 5, [command.stderr for command in done]
         assert fetch(dirty, "SELECT count(*) FROM folders") == [(7,)]
@@ -486,10 +483,8 @@ for reference in ("2023-0001", "2023-0002"):
         (tmp_path / "mysite/settings.py").write_text(self.SETTINGS + settings, encoding="utf-8")
         return tmp_path
 
-    def test_go_as_shown(self, blank_database, host, environment):
+    def test_go_as_shown_and_leave_no_migration_to_make(self, blank_database, host, environment):
         assert_happen(blank_database, examples("Your own models"), environment, host)
-
-    def test_leave_no_migration_to_make(self, host, environment):
         done = shell("python manage.py makemigrations --check --dry-run", environment, host)
         assert (done.returncode, done.stdout) == (0, "No changes detected\n")
 

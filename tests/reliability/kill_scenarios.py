@@ -30,7 +30,7 @@ class Scenario:
     """Something that a process does to the database behind an alias."""
 
     #: Moments that CI samples on each database.
-    moments = 3
+    moments = 2
     constants: dict[str, Any] = {}
     settings: dict[str, Any] = {}
 
@@ -76,7 +76,7 @@ class Merging(Scenario):
 
 
 class Cleanup(Merging):
-    moments = 4
+    moments = 3
     order = ("cleanup_all_duplicate_folders",)
 
     def note_the_end(self) -> None:
@@ -88,7 +88,7 @@ class Cleanup(Merging):
 
 
 class RollbackOfARun(Merging):
-    moments = 4
+    moments = 3
 
     @property
     def order(self) -> tuple[Any, ...]:
