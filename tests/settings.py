@@ -22,3 +22,6 @@ if url := os.environ.get("CLEANUP_TEST_POSTGRES_URL"):
 
 # Real password hashing takes a tenth of a second for each user a test makes.
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+# A file is looked for when it is asked for: each client of a test would list all of them.
+WHITENOISE_AUTOREFRESH = True
