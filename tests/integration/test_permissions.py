@@ -61,7 +61,7 @@ class Person:
         user = User.objects.create_user(self.name, is_staff=True)
         codes = [permission.codename for permission in {VIEW, *permissions}]
         user.user_permissions.set(Row.objects.filter(content_type__app_label="cleanup", codename__in=codes))
-        self.browser = Client()
+        self.browser, self.program = Client(), Client()
         self.browser.force_login(user)
         self.token = AuthToken.objects.create(user=user)[1]
 
@@ -71,7 +71,9 @@ class Person:
     def api(self, method: str, path: str, body=None) -> int:
         headers = {"Authorization": f"Bearer {self.token}"}
         content = "" if body is None else json.dumps(body)
-        return answered(Client().generic(method, f"/api/cleanup/{path}", content, "application/json", headers=headers))
+        return answered(
+            self.program.generic(method, f"/api/cleanup/{path}", content, "application/json", headers=headers)
+        )
 
 
 def answered(response) -> int:
