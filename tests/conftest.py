@@ -2,9 +2,10 @@
 
 database          the migrated database, shared; its rows are removed after the test, its schema may not change
 scratch_database  a copy of it for this test alone, to make tables, triggers, roles, broken rows at will
+guarded_database  a scratch database in which all guards stand
 blank_database    a database of its own with nothing in it, to be filled by plain SQL and adopted
 
-All three commit for real, so threads and other processes see the rows (`databases.url_of(alias)` is their
+All commit for real, so threads and other processes see the rows (`databases.url_of(alias)` is their
 DATABASE_URL), and a query on any alias but the one given fails. What exists on one of them only is marked
 `@pytest.mark.only("postgresql")`, or "sqlite"; on newer servers only, `since=15`. A test that is skipped fails the run.
 
@@ -47,7 +48,7 @@ hypothesis.settings.register_profile("few", max_examples=50, derandomize=True, d
 hypothesis.settings.register_profile("thorough", max_examples=2000, print_blob=True, **COMMON)
 hypothesis.settings.load_profile("default")
 
-DATABASE_FIXTURES = ("database", "scratch_database", "blank_database")
+DATABASE_FIXTURES = ("database", "scratch_database", "guarded_database", "blank_database")
 
 _turns = itertools.cycle([0, 1])
 
@@ -173,6 +174,19 @@ def scratch_database(request) -> Iterator[str]:
     """Yield an alias behind which stands a migrated database for this test alone."""
     with databases.scratch_copy(request.param), queue_in(request.param):
         yield request.param
+
+
+@pytest.fixture
+def guarded_database(request) -> Iterator[str]:
+    """Yield an alias behind which stands a migrated database for this test alone, with all guards in place."""
+    alias = request.param
+    with queue_in(alias), databases.prepared(alias, _put_guards, start=databases.migrated):
+        databases.adopt(alias)
+        yield alias
+
+
+def _put_guards(using: str) -> None:
+    call_command("migrate", "cleanup_guards", database=using, verbosity=0)
 
 
 @pytest.fixture

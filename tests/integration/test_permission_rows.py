@@ -1,5 +1,7 @@
 """The rows behind the permissions: seven, two groups, and what an upgrade does to what people have."""
 
+from collections.abc import Iterator
+
 import pytest
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.auth.models import Group, User
@@ -9,6 +11,7 @@ from django.core.management import call_command
 from django.db import connections
 
 from cleanup.permissions import GROUPS, Permission
+from tests.support import databases
 
 SEVEN = {permission.codename for permission in Permission}
 
@@ -39,11 +42,15 @@ class TestAFreshDatabase:
 
 
 @pytest.fixture
-def older(scratch_database) -> str:
-    """Return a database as the version before this one left it."""
-    migrate(scratch_database, "0030")
-    Group.objects.using(scratch_database).all().delete()
-    return scratch_database
+def older(database) -> Iterator[str]:
+    """Yield the alias of a database for this test alone, as the version before this one left it."""
+    with databases.prepared(database, make_older, start=databases.scratch_copy):
+        yield database
+
+
+def make_older(using: str) -> None:
+    migrate(using, "0030")
+    Group.objects.using(using).all().delete()
 
 
 def migrate(using: str, *target: str) -> None:

@@ -16,6 +16,7 @@ import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 import psycopg
@@ -59,6 +60,7 @@ VERSION = {
 }
 
 Rows = dict[str, list[tuple]]
+T = TypeVar("T")
 
 _schemas: dict[str, frozenset[str]] = {}
 _initial_rows: dict[str, Rows] = {}
@@ -70,6 +72,8 @@ _looks: dict[str, str] = {}
 _numbers = itertools.count(1)
 #: By the alias, the shared database's name, and its copy without visitors.
 _templates: dict[str, tuple[str, str]] = {}
+#: By the alias and what prepares it: a database that tests begin with copies of, and what came of preparing it.
+_prepared: dict[tuple[str, Callable[[str], Any]], tuple[str, Any]] = {}
 #: By the process, whose forks have sessions of their own, and the database's name.
 _kept_sessions: dict[tuple[int, str], psycopg.Connection] = {}
 #: By the process, and the server's host and port.
@@ -108,19 +112,29 @@ def template_of(using: str) -> Iterator[None]:
     """Keep a copy of the freshly migrated database, to make scratch databases of."""
     connection = connections[using]
     name = connection.settings_dict["NAME"]
-    template = _copy(using)
+    template = _copy_to_copy(using)
     _templates[using] = name, template
     if connection.vendor == "postgresql":
-        # A first visit leaves a file that each copy takes along, and from which a new session knows the catalogue.
-        psycopg.connect(**{**connection.get_connection_params(), "dbname": template}).close()
         connection.get_new_connection = _or_kept(connection.get_new_connection)
     try:
         yield
     finally:
         del _templates[using]
         _end_session(name)
+        for alias, prepare in [key for key in _prepared if key[0] == using]:
+            _drop(using, _prepared.pop((alias, prepare))[0])
         _drop(using, template)
         _end_maintenance(using)
+
+
+def _copy_to_copy(using: str) -> str:
+    """Copy the database behind the alias, for others to be copied from it; return the copy's name."""
+    connection = connections[using]
+    name = _copy(using)
+    if connection.vendor == "postgresql":
+        # A first visit leaves a file that each copy takes along, and from which a new session knows the catalogue.
+        psycopg.connect(**{**connection.get_connection_params(), "dbname": name}).close()
+    return name
 
 
 def has_template(using: str) -> bool:
@@ -260,15 +274,39 @@ def _end_session(name: str) -> None:
 @contextlib.contextmanager
 def scratch_copy(using: str) -> Iterator[None]:
     """Put a copy of the database behind the alias, which works as the original does; of the shared one, as migrated."""
-    from cleanup.services import origin  # the apps are not loaded yet where this module is
-
     shared, _ = _templates[using]
     of_shared = connections[using].settings_dict["NAME"] == shared
     with migrated(using) if of_shared else restored_copy(using):
         tables = _tables[using] if of_shared else connections[using].introspection.table_names()
         if "cleanup_automationstate" in tables:
-            origin.adopt(using=using, by="")
+            adopt(using)
         yield
+
+
+def adopt(using: str) -> None:
+    """Have a copy work as the original does."""
+    from cleanup.services import origin  # the apps are not loaded yet where this module is
+
+    origin.adopt(using=using, by="")
+
+
+@contextlib.contextmanager
+def prepared(
+    using: str, prepare: Callable[[str], T], *, start: Callable[[str], contextlib.AbstractContextManager[None]]
+) -> Iterator[T]:
+    """Put a copy of a database behind the alias that is prepared once for all tests; yield what came of preparing it.
+
+    ``start`` puts there what ``prepare`` begins with. The copy has not been adopted.
+    """
+    key = using, prepare
+    if key not in _prepared:
+        with start(using):
+            outcome = prepare(using)
+            _prepared[key] = _copy_to_copy(using), outcome
+    template, outcome = _prepared[key]
+    with swapped_in(using, name=_copy(using, template=template)):
+        _forget_content_types()
+        yield outcome
 
 
 @contextlib.contextmanager

@@ -236,27 +236,18 @@ class TestAdoption:
     def assert_untouched(self, database: str) -> None:
         assert (schema(database), rows(database)) == self.before
 
-    def test_leaves_schema_and_rows_as_they_were(self, wild):
-        migrate(wild, "cleanup", fake_initial=True)
-        self.assert_untouched(wild)
-
     def test_brings_the_tables_of_every_app_with_one_command_that_ends_at_the_guards(self, wild):
         with pytest.raises(CommandError, match="All other apps are migrated"):
             migrate(wild, fake_initial=True)
         assert {"cleanup_run", "auth_user", "django_content_type", "django_q_schedule"} <= tables(wild)
 
-    def test_can_be_taken_back(self, wild):
-        migrate(wild, "cleanup", fake_initial=True)
-        migrate(wild, "cleanup", "zero")
-        self.assert_untouched(wild)
-        assert not [table for table in tables(wild) if table.startswith("cleanup_")]
-
-    def test_can_be_taken_back_again_and_again(self, wild):
+    def test_leaves_schema_and_rows_as_they_were_and_can_be_taken_back_again_and_again(self, wild):
         for _ in range(2):
             migrate(wild, "cleanup", fake_initial=True)
             self.assert_untouched(wild)
             migrate(wild, "cleanup", "zero")
             self.assert_untouched(wild)
+            assert not [table for table in tables(wild) if table.startswith("cleanup_")]
 
     def test_finds_every_migration_applied_the_second_time(self, wild, capsys):
         migrate(wild, "cleanup", fake_initial=True)
@@ -361,15 +352,9 @@ class TestMappedNames:
 
 class TestPartOfTheTables:
     @pytest.mark.parametrize("present", MAPPED)
-    def test_is_refused_naming_the_table_and_the_remedy(self, blank_database, present):
+    def test_is_refused_naming_the_table_and_the_remedy_and_left_as_it_is(self, blank_database, present):
         create(blank_database, present)
         with pytest.raises(CommandError, match=f"Table {present} exists already.*all three.*--fake-initial"):
-            migrate(blank_database, "cleanup", fake_initial=True)
-
-    @pytest.mark.parametrize("present", MAPPED)
-    def test_is_left_as_it_is(self, blank_database, present):
-        create(blank_database, present)
-        with pytest.raises(CommandError):
             migrate(blank_database, "cleanup", fake_initial=True)
         assert tables(blank_database) & set(MAPPED) == {present}
 
@@ -439,14 +424,14 @@ class TestTablesThatCameInADump:
 
 
 class TestFreshTables:
-    def test_are_made_on_an_empty_database(self, blank_database):
+    def test_are_made_and_dropped_again_by_whoever_made_them_and_made_the_same_the_second_time(self, blank_database):
         migrate(blank_database, "cleanup")
         assert set(MAPPED) <= tables(blank_database)
-
-    def test_are_dropped_again_by_whoever_made_them(self, blank_database):
-        migrate(blank_database, "cleanup")
+        before = databases.schema(blank_database)
         migrate(blank_database, "cleanup", "zero")
         assert tables(blank_database) <= {"django_migrations"}
+        migrate(blank_database, "cleanup")
+        assert databases.schema(blank_database) == before
 
     def test_are_kept_with_their_rows(self, blank_database):
         migrate(blank_database, "cleanup")
@@ -454,13 +439,6 @@ class TestFreshTables:
         before = (schema(blank_database), rows(blank_database))
         migrate(blank_database, "cleanup", "zero")
         assert (schema(blank_database), rows(blank_database)) == before
-
-    def test_are_made_the_same_the_second_time(self, blank_database):
-        migrate(blank_database, "cleanup")
-        before = databases.schema(blank_database)
-        migrate(blank_database, "cleanup", "zero")
-        migrate(blank_database, "cleanup")
-        assert databases.schema(blank_database) == before
 
     @pytest.mark.only("postgresql")
     @pytest.mark.parametrize(
@@ -565,37 +543,80 @@ class AccountsElsewhere:
         return self.alias
 
 
+def people(database: str) -> tuple[User, Group]:
+    return User.objects.using(database).get(), Group.objects.using(database).get()
+
+
 def codenames(holder: User | Group) -> list[str]:
     """Return the permissions that someone has been granted."""
     granted = holder.user_permissions if isinstance(holder, User) else holder.permissions
     return sorted(granted.values_list("codename", flat=True))
 
 
+BEFORE_RENAMES, AFTER_RENAMES = "0020_undone_points", "0031_control_to_freezeswitch"
+
+
+#: The number and the key of a rollback point.
+POINT = (5, uuid.UUID(int=5))
+
+
+def release(database: str) -> None:
+    """Make the tables as they were then, with a run and a lease under way, and one row of all that is renamed."""
+    with one_by_one():
+        migrate(database, "cleanup", BEFORE_RENAMES)
+    models = MigrationLoader(connections[database]).project_state(("cleanup", BEFORE_RENAMES)).apps
+
+    def create(model: str, **values: object) -> Model:
+        return models.get_model("cleanup", model).objects.using(database).create(**values)
+
+    create("Service", started=True, changed_by="ann", database_identity="here")
+    run = create("Run", kind="cleanup", status="running", takes_slot=False, halted=True, database_identity="here")
+    create("Tick", kind="run", target=str(run.pk), run=run, seat=3, token=TOKEN, lease_expires_at=LATER)
+    create("RequestKey", account="1", key="once", digest="d", run=run)
+    layout = create("SnapshotLayout", digest="d", format_version=2, document="{}")
+    of_point = {"application_key": "a", "kind": "cleanup", "run": run, "layout": layout, "expires_at": LATER}
+    point = create("RollbackPoint", sequence=POINT[0], id=POINT[1], **of_point)
+    create("SnapshotRow", point=point, kind="moved", step=1, table="files", row_count=1)
+    create("Result", run=run, application_key="a", status="in_progress", alone=True, point=point)
+
+
+@contextlib.contextmanager
+def as_released(database: str) -> Iterator[None]:
+    with databases.prepared(database, release, start=databases.blank):
+        yield
+
+
+def upgrade(database: str) -> None:
+    migrate(database, "cleanup")
+
+
+def grant(database: str) -> None:
+    """Have a user who may look, and a group that may freeze, too."""
+    migrate(database, "auth")
+    permissions = Permission.objects.using(database).filter(content_type__app_label="cleanup")
+    user = User.objects.using(database).create(username="ann")
+    user.user_permissions.set(permissions.filter(codename="look"))
+    group = Group.objects.using(database).create(name="g")
+    group.permissions.set(permissions.filter(codename__in=["look", "freeze"]))
+
+
 class TestRenames:
     """A database of the version before the renames is migrated, and back again: rows stay where and what they are."""
 
-    BEFORE, AFTER = "0020_undone_points", "0031_control_to_freezeswitch"
+    @pytest.fixture
+    def released(self, database) -> Iterator[str]:
+        with as_released(database):
+            yield database
 
     @pytest.fixture
-    def released(self, blank_database) -> str:
-        """Make the tables as they were then, with a run and a lease under way, and one row of all that is renamed."""
-        with one_by_one():
-            migrate(blank_database, "cleanup", self.BEFORE)
-        models = MigrationLoader(connections[blank_database]).project_state(("cleanup", self.BEFORE)).apps
+    def upgraded(self, database) -> Iterator[str]:
+        with databases.prepared(database, upgrade, start=as_released):
+            yield database
 
-        def create(model: str, **values: object) -> Model:
-            return models.get_model("cleanup", model).objects.using(blank_database).create(**values)
-
-        create("Service", started=True, changed_by="ann", database_identity="here")
-        run = create("Run", kind="cleanup", status="running", takes_slot=False, halted=True, database_identity="here")
-        create("Tick", kind="run", target=str(run.pk), run=run, seat=3, token=TOKEN, lease_expires_at=LATER)
-        create("RequestKey", account="1", key="once", digest="d", run=run)
-        layout = create("SnapshotLayout", digest="d", format_version=2, document="{}")
-        point = create("RollbackPoint", application_key="a", kind="cleanup", run=run, layout=layout, expires_at=LATER)
-        create("SnapshotRow", point=point, kind="moved", step=1, table="files", row_count=1)
-        create("Result", run=run, application_key="a", status="in_progress", alone=True, point=point)
-        self.point = (point.sequence, point.id)
-        return blank_database
+    @pytest.fixture
+    def granted(self, database) -> Iterator[str]:
+        with databases.prepared(database, grant, start=as_released):
+            yield database
 
     def kept(self, database: str) -> dict[str, list[str]]:
         """Return the rows of the product's own tables, by table, each with its columns by name.
@@ -614,72 +635,56 @@ class TestRenames:
     def test_keep_every_row_and_can_be_taken_back(self, released):
         before = self.kept(released)
         migrate(released, "cleanup")
-        migrate(released, "cleanup", self.BEFORE)
+        migrate(released, "cleanup", BEFORE_RENAMES)
         after = self.kept(released)
         after["cleanup_schedule"] = []  # installed as soon as all is migrated
         assert after == before
 
-    def test_leave_a_run_that_is_under_way_to_go_on(self, released):
-        migrate(released, "cleanup")
-        run = Run.objects.using(released).get()
+    def test_leave_a_run_that_is_under_way_to_go_on(self, upgraded):
+        run = Run.objects.using(upgraded).get()
         lease = run.leases.get()
         assert (run.status, run.exclusive, run.paused_by_error) == ("running", False, True)
         assert (lease.slot, str(lease.token), lease.lease_expires_at) == (3, TOKEN, LATER)
         assert run.idempotency_keys.get().key == "once"
-        assert AutomationState.objects.using(released).get().started
-        assert leases.acquire(using=released, lease_id=lease.pk, token=TOKEN) is not None
+        assert AutomationState.objects.using(upgraded).get().started
+        assert leases.acquire(using=upgraded, lease_id=lease.pk, token=TOKEN) is not None
 
-    def test_leave_a_rollback_point_to_its_rows(self, released):
-        migrate(released, "cleanup")
-        point = RollbackPoint.objects.using(released).get()
-        assert (point.id, point.uuid) == self.point
+    def test_leave_a_rollback_point_to_its_rows(self, upgraded):
+        point = RollbackPoint.objects.using(upgraded).get()
+        assert (point.id, point.uuid) == POINT
         assert (point.schema.document, point.rows.get().table, point.results.get().isolated) == ("{}", "files", True)
 
-    def test_leave_the_permission_to_view_to_users_and_groups(self, released):
-        holders = self.granted(released)
-        migrate(released, "cleanup")
+    def test_leave_the_permission_to_view_to_users_and_groups(self, granted):
+        holders = people(granted)
+        migrate(granted, "cleanup")
         assert [codenames(holder) for holder in holders] == [["view"], ["freeze", "view"]]
-        migrate(released, "cleanup", self.BEFORE)
+        migrate(granted, "cleanup", BEFORE_RENAMES)
         assert [codenames(holder) for holder in holders] == [["look"], ["freeze", "look"]]
 
-    def test_leave_it_to_them_where_a_row_of_the_new_name_was_made_before(self, released):
-        _, group = holders = self.granted(released)
-        look = Permission.objects.using(released).get(codename="look")
-        view = Permission.objects.using(released).create(content_type=look.content_type, codename="view", name="new")
+    def test_leave_it_to_them_where_a_row_of_the_new_name_was_made_before(self, granted):
+        _, group = holders = people(granted)
+        look = Permission.objects.using(granted).get(codename="look")
+        view = Permission.objects.using(granted).create(content_type=look.content_type, codename="view", name="new")
         group.permissions.add(view)
-        migrate(released, "cleanup")
+        migrate(granted, "cleanup")
         assert [codenames(holder) for holder in holders] == [["view"], ["freeze", "view"]]
-        assert not Permission.objects.using(released).filter(codename="look").exists()
+        assert not Permission.objects.using(granted).filter(codename="look").exists()
 
-    def test_leave_it_to_them_where_accounts_live_in_another_database(self, released, settings):
-        holders = self.granted(released)
-        settings.DATABASE_ROUTERS = [AccountsElsewhere(released)]
-        migrate(released, "cleanup")
+    def test_leave_it_to_them_where_accounts_live_in_another_database(self, granted, settings):
+        holders = people(granted)
+        settings.DATABASE_ROUTERS = [AccountsElsewhere(granted)]
+        migrate(granted, "cleanup")
         assert [codenames(holder) for holder in holders] == [["view"], ["freeze", "view"]]
-
-    def granted(self, database: str) -> tuple[User, Group]:
-        """Return a user who may look, and a group that may freeze, too."""
-        migrate(database, "auth")
-        permissions = Permission.objects.using(database).filter(content_type__app_label="cleanup")
-        user, group = (
-            User.objects.using(database).create(username="ann"),
-            Group.objects.using(database).create(name="g"),
-        )
-        user.user_permissions.set(permissions.filter(codename="look"))
-        group.permissions.set(permissions.filter(codename__in=["look", "freeze"]))
-        return user, group
 
     def test_write_no_table_anew(self, released):
         before = sorted(stored(released))
-        migrate(released, "cleanup", self.AFTER)
+        migrate(released, "cleanup", AFTER_RENAMES)
         assert sorted(stored(released)) == before
 
-    def test_leave_the_tables_that_a_new_database_has(self, released):
-        migrate(released, "cleanup")
-        migrated = own_schema(released)
-        migrate(released, "cleanup", "zero")
-        migrate(released, "cleanup")
-        assert own_schema(released) == migrated
+    def test_leave_the_tables_that_a_new_database_has(self, upgraded):
+        found = own_schema(upgraded)
+        with databases.migrated(upgraded):
+            assert own_schema(upgraded) == found
 
 
 @pytest.mark.only("postgresql")
@@ -717,17 +722,15 @@ class TestSchemaOfItsOwn:
         )
         return {schema for (schema,) in found}
 
-    def test_holds_the_own_tables_and_leaves_the_mapped_ones_as_they_were(self, separate):
+    def test_holds_the_own_tables_and_leaves_the_mapped_ones_and_passes_the_preflight(self, separate, settings):
         assert self.places(separate, "^cleanup_") == {"own"}
         assert self.places(separate, f"^({'|'.join(MAPPED)})$") == {"public"}
         assert (schema(separate), rows(separate)) == self.before
-
-    def test_passes_the_preflight(self, separate, settings):
         settings.CLEANUP_TRIGGERS = "fire"
         answer = DatabaseCleanupService(using=separate).preflight()
         assert (answer["problems"], answer["identity"]["schema"]) == ([], "own")
 
-    def test_serves_cleanup_verification_and_rollback(self, separate, settings):
+    def test_serves_cleanup_verification_and_rollback_and_can_be_taken_back(self, separate, settings):
         settings.CLEANUP_TRIGGERS = "fire"
         service = DatabaseCleanupService(using=separate)
         report = service.cleanup_all_duplicate_folders()
@@ -735,8 +738,6 @@ class TestSchemaOfItsOwn:
         assert "several_roots" not in service.verify_cleanup_integrity()["counts"]
         assert service.rollback_cleanup(report.run_id)
         assert (schema(separate), rows(separate)) == self.before
-
-    def test_can_be_taken_back(self, separate):
         migrate(separate, "cleanup", "zero")
         assert self.places(separate, "^cleanup_") == set()
         assert (schema(separate), rows(separate)) == self.before

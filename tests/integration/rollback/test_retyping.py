@@ -11,20 +11,30 @@ from django.db import connections
 from cleanup import exceptions
 from cleanup.models import Run
 from cleanup.services import DatabaseCleanupService
+from tests.support import databases
 from tests.support.trees import dump, execute, fetch, is_postgresql, label, named, raw, sql, tree
 
 COLUMNS = ("price", "at", "note", "other")
 
 
 @pytest.fixture
-def merged(scratch_database):
-    """Yield two merged applications with columns of many types, as they were and the run that merged them."""
+def merged(database):
+    """Yield two merged applications with columns of many types, as they were and the run that merged them.
+
+    Behind the alias stands a database for this test alone.
+    """
+    with databases.prepared(database, merge, start=databases.scratch_copy) as outcome:
+        databases.adopt(database)
+        yield outcome
+
+
+def merge(database: str) -> tuple:
     for name, kind in zip(COLUMNS, ("integer", "varchar(40)", "varchar(20)", "varchar(20)"), strict=True):
-        execute(scratch_database, f"ALTER TABLE :folders ADD COLUMN {name} {kind}")
-    made = [tree(scratch_database, "A(1), gone:A(1)"), tree(scratch_database, "A(1), gone:A(1)")]
-    execute(scratch_database, "UPDATE :folders SET price = 1250, at = 'noon', note = 'words', other = 'others'")
-    was = dump(scratch_database)
-    run = DatabaseCleanupService(using=scratch_database).cleanup_all_duplicate_folders()
+        execute(database, f"ALTER TABLE :folders ADD COLUMN {name} {kind}")
+    made = [tree(database, "A(1), gone:A(1)"), tree(database, "A(1), gone:A(1)")]
+    execute(database, "UPDATE :folders SET price = 1250, at = 'noon', note = 'words', other = 'others'")
+    was = dump(database)
+    run = DatabaseCleanupService(using=database).cleanup_all_duplicate_folders()
     return made, was, run
 
 
@@ -63,44 +73,45 @@ RETYPED = {
 
 class TestRetypedColumn:
     @pytest.mark.parametrize("retyped", RETYPED.values(), ids=RETYPED)
-    @pytest.mark.parametrize("options", [{}, {"skip_conflicts": True}, {"as_copies": True}])
-    def test_is_refused_with_both_types(self, scratch_database, merged, retyped, options):
+    def test_is_refused_with_both_types(self, database, merged, retyped, subtests):
         column, then, now, using = retyped
-        retype(scratch_database, column, now, using)
+        retype(database, column, now, using)
         _, _, run = merged
         spelled = {
-            name: name.replace("varchar", "character varying") if is_postgresql(scratch_database) else name
+            name: name.replace("varchar", "character varying") if is_postgresql(database) else name
             for name in (then, now)
         }
         expected = (
-            f"column {label(scratch_database, ':folders')}.{column} was of type {spelled[then]} and is of type"
+            f"column {label(database, ':folders')}.{column} was of type {spelled[then]} and is of type"
             f" {spelled[now]} now."
         )
-        for undone in (run.results[0].rollback_id, run.run_id):
-            # SQLite spells the usual types in capitals.
-            assert expected.lower() in refused(scratch_database, undone, **options).lower()
-        assert not Run.objects.using(scratch_database).filter(kind="rollback").exists()
+        for options in ({}, {"skip_conflicts": True}, {"as_copies": True}):
+            for undone in (run.results[0].rollback_id, run.run_id):
+                with subtests.test(undone=undone, **options):
+                    # SQLite spells the usual types in capitals.
+                    assert expected.lower() in refused(database, undone, **options).lower()
+        assert not Run.objects.using(database).filter(kind="rollback").exists()
 
-    def test_is_refused_to_a_preview(self, scratch_database, merged):
-        retype(scratch_database, "price", "numeric(10,2)", "price / 100.0")
+    def test_is_refused_to_a_preview(self, database, merged):
+        retype(database, "price", "numeric(10,2)", "price / 100.0")
         for undone in (merged[2].results[0].rollback_id, merged[2].run_id):
             with pytest.raises(exceptions.UnreadableJournal, match="price"):
-                DatabaseCleanupService(using=scratch_database).preview_rollback(undone)
+                DatabaseCleanupService(using=database).preview_rollback(undone)
 
-    @pytest.mark.parametrize(("column", "kind"), [("price", "bigint"), ("note", "varchar(30)"), ("note", "text")])
-    def test_that_every_value_fits_is_no_obstacle(self, scratch_database, merged, column, kind):
-        retype(scratch_database, column, kind)
+    def test_that_every_value_fits_is_no_obstacle(self, database, merged):
+        for column, kind in (("price", "bigint"), ("note", "varchar(30)"), ("other", "text")):
+            retype(database, column, kind)
         _, was, run = merged
-        assert DatabaseCleanupService(using=scratch_database).rollback_cleanup(run.run_id).exact
-        assert dump(scratch_database) == was
+        assert DatabaseCleanupService(using=database).rollback_cleanup(run.run_id).exact
+        assert dump(database) == was
 
-    def test_is_refused_to_a_point_taken_by_hand(self, scratch_database, merged):
+    def test_is_refused_to_a_point_taken_by_hand(self, database, merged):
         (one, _), _, _ = merged
-        point = DatabaseCleanupService(using=scratch_database).create_rollback_point(one.application)
-        tree(scratch_database, "B", application=one.application)
-        DatabaseCleanupService(using=scratch_database).consolidate_duplicate_folders(one.application)
-        retype(scratch_database, "price", "numeric(10,2)", "price / 100.0")
-        assert "folders.price" in refused(scratch_database, point).replace(named(":folders"), "folders")
+        point = DatabaseCleanupService(using=database).create_rollback_point(one.application)
+        tree(database, "B", application=one.application)
+        DatabaseCleanupService(using=database).consolidate_duplicate_folders(one.application)
+        retype(database, "price", "numeric(10,2)", "price / 100.0")
+        assert "folders.price" in refused(database, point).replace(named(":folders"), "folders")
 
     def test_is_no_obstacle_where_no_value_of_it_was_journaled(self, scratch_database):
         execute(scratch_database, f"CREATE TABLE memo (id integer PRIMARY KEY, about {_key(scratch_database)}, n text)")
@@ -117,19 +128,19 @@ def _key(database: str) -> str:
 
 
 class TestRenamedColumn:
-    def test_is_told_by_its_new_name(self, scratch_database, merged):
-        execute(scratch_database, "ALTER TABLE :folders RENAME COLUMN note TO remark")
-        assert "note is named remark now" in refused(scratch_database, merged[2].run_id)
+    def test_is_told_by_its_new_name(self, database, merged):
+        execute(database, "ALTER TABLE :folders RENAME COLUMN note TO remark")
+        assert "note is named remark now" in refused(database, merged[2].run_id)
 
-    def test_is_refused_where_two_have_swapped_names(self, scratch_database, merged):
+    def test_is_refused_where_two_have_swapped_names(self, database, merged):
         for old, new in (("note", "x"), ("other", "note"), ("x", "other")):
-            execute(scratch_database, f"ALTER TABLE :folders RENAME COLUMN {old} TO {new}")
-        assert "note is named other now" in refused(scratch_database, merged[2].run_id, skip_conflicts=True)
+            execute(database, f"ALTER TABLE :folders RENAME COLUMN {old} TO {new}")
+        assert "note is named other now" in refused(database, merged[2].run_id, skip_conflicts=True)
 
-    def test_can_be_renamed_back(self, scratch_database, merged):
+    def test_can_be_renamed_back(self, database, merged):
         for old, new in (("note", "x"), ("x", "note")):
-            execute(scratch_database, f"ALTER TABLE :folders RENAME COLUMN {old} TO {new}")
-        assert DatabaseCleanupService(using=scratch_database).rollback_cleanup(merged[2].run_id).exact
+            execute(database, f"ALTER TABLE :folders RENAME COLUMN {old} TO {new}")
+        assert DatabaseCleanupService(using=database).rollback_cleanup(merged[2].run_id).exact
 
 
 @pytest.mark.only("postgresql")
