@@ -46,7 +46,7 @@ class TestStory:
 
     @pytest.mark.only("sqlite")  # where accounts are read from: the database "default"
     def test_makes_an_account_to_look_at_it_with(self, database):
-        out = demo(database)
+        out = demo(database, "--applications", "5")
         (account, password), *_ = re.findall(r"sign in as (\w+) with the password (\S+)", out)
         assert out.index("qcluster") > out.index("runserver")
         user = User.objects.using(database).get(username=account)
@@ -58,7 +58,7 @@ class TestStory:
         assert "sign in as" not in demo(database, "--applications", "5")
 
     def test_leaves_a_run_to_look_at_and_one_application_on_hold(self, database):
-        demo(database, "--applications", "20")
+        demo(database, "--applications", "5")
         run = Run.objects.using(database).get(kind="cleanup")
         assert (run.status, Hold.objects.using(database).count()) == ("completed", 1)
 

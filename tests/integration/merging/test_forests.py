@@ -321,7 +321,7 @@ def would_refuse(service: DatabaseCleanupService, point) -> bool:
         return True
 
 
-@pytest.mark.parametrize("seed", range(max(1, ROUNDS // 4)))
+@pytest.mark.parametrize("seed", range(max(2, ROUNDS // 4)))
 def test_nothing_that_people_did_is_overwritten(database, seed):
     rng = random.Random(f"people {seed}")
     made = sown(database, rng, broken=rng.choice(BROKEN))
@@ -350,7 +350,7 @@ def test_nothing_that_people_did_is_overwritten(database, seed):
     assert not dangling.exists()
 
 
-@pytest.mark.parametrize("seed", range(max(1, ROUNDS // 5)))
+@pytest.mark.parametrize("seed", range(max(2, ROUNDS // 5)))
 def test_copies_are_no_duplicates_and_all_else_is_as_it_was(database, settings, monkeypatch, seed):
     rng = random.Random(f"copies {seed}")
     settings.CLEANUP_DIFFERENT_ROOTS = rng.choice(["merge", "nest", "keep"])
