@@ -188,9 +188,11 @@ class Person:
 
     def press(self, name: str) -> None:
         self.page.get_by_role("button", name=name, exact=True).click()
+        self.page.wait_for_load_state()  # of the page that it leads to, if any
 
     def follow(self, name: str) -> None:
         self.page.get_by_role("link", name=name, exact=True).first.click()
+        self.page.wait_for_load_state()
 
     def sees(self, text: str) -> None:
         self.page.get_by_text(text).first.wait_for()

@@ -116,7 +116,7 @@ class TestTheChoice:
 
     def test_outlives_the_session_on_the_list(self, boss, service):
         key = tree(ALIAS, "A, A").application
-        boss.go(address("applications"))
+        boss.go(address("applications", q=key))  # the list has more pages after other tests
         boss.page.locator(f"input[type=checkbox][value='{key}']").check()
         self.sign_out(boss)
         boss.press("Clean up selected …")
@@ -194,6 +194,7 @@ class TestDecisions:
     def test_are_complete_and_each_hold_has_its_button(self, person, service, held):
         ann = person()
         ann.page.get_by_role("link", name=re.compile("[1-9][0-9]* on hold")).first.click()
+        ann.page.wait_for_load_state()
         expected, released, page = Hold.objects.using(ALIAS).count(), 0, 1
         assert self.number(ann, "held") == expected >= 120
         while True:
