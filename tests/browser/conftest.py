@@ -1,4 +1,6 @@
-"""One database, one server, one cluster and one browser for all tests here; a test makes its own people and folders.
+"""One database, one cluster, one browser, a server for each settings module; a test makes its own people and folders.
+
+Each module begins with the rows as migrated.
 
 The server and the cluster are processes of their own, started as the manual says. The browser is the system's Chromium:
 CI installs it, a developer's machine may lack it.
@@ -26,6 +28,7 @@ from django.db import DatabaseError
 from django.db.backends.signals import connection_created
 from django.test import Client
 from django.urls import reverse
+from django_q.models import OrmQ
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from cleanup.permissions import Permission
@@ -51,12 +54,76 @@ def chromium() -> str:
     return CHROMIUM
 
 
-@pytest.fixture(scope="module")
-def site(request, chromium, django_db_setup, django_db_blocker, tmp_path_factory) -> Iterator[str]:
-    """Yield the address of a server that works on a migrated database of its own, with a cluster beside it.
+class Installation:
+    """A migrated database with a cluster, and a server for each settings module that is asked for.
 
-    A module may name other settings for it.
+    All modules share it, since each process takes as long to start as some tests.
     """
+
+    #: Tables of the living cluster.
+    CLUSTERS = ("cleanup_heartbeat", "django_q_ormq", "django_q_schedule")
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.log = directory / "log"
+        self.processes: list[subprocess.Popen] = []
+        self.ports: dict[str, int] = {}
+        service = AutomatedCleanupService(using=ALIAS)
+        service.start_automated_service()  # has the cluster give a sign of life at once
+        service.stop_automated_service()
+        self.rows = databases.rows(ALIAS)
+        self._start("qcluster", settings_module="project.settings")
+
+    def serve(self, settings_module: str) -> str:
+        """Return the address of the server with these settings, on rows as migrated."""
+        if settings_module not in self.ports:
+            with socket.socket() as free:
+                free.bind(("127.0.0.1", 0))
+                port = self.ports[settings_module] = free.getsockname()[1]
+            self._start("runserver", "--noreload", f"127.0.0.1:{port}", settings_module=settings_module)
+        port = self.ports[settings_module]
+        self._wait(lambda: _listens(port) and clusters.alive(using=ALIAS) and not OrmQ.objects.using(ALIAS).exists())
+        databases.wipe(ALIAS, to=self.rows, keep=self.CLUSTERS)
+        return f"http://127.0.0.1:{port}"
+
+    def end(self) -> None:
+        for process in self.processes:
+            process.terminate()
+        for process in self.processes:
+            _end(process)
+
+    def _start(self, *arguments: str, settings_module: str) -> None:
+        environment = {
+            **os.environ,
+            "DATABASE_URL": databases.url_of(ALIAS),
+            "DJANGO_SETTINGS_MODULE": settings_module,
+            "DJANGO_DATA_DIR": str(self.directory),
+            "DJANGO_SECRET_KEY": settings.SECRET_KEY,
+            "DJANGO_Q_WORKERS": "1",
+        }
+        with self.log.open("a") as out:
+            process = subprocess.Popen(
+                [sys.executable, "manage.py", *arguments],
+                cwd=ROOT,
+                env=environment,
+                stdout=out,
+                stderr=out,
+                start_new_session=True,
+            )
+        self.processes.append(process)
+
+    def _wait(self, condition: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + 60
+        while not condition():
+            ended = [process.args for process in self.processes if process.poll() is not None]
+            assert not ended, f"{ended}\n{self.log.read_text()}"
+            assert time.monotonic() < deadline, self.log.read_text()
+            time.sleep(0.1)
+
+
+@pytest.fixture(scope="package")
+def installation(chromium, django_db_setup, django_db_blocker, tmp_path_factory) -> Iterator[Installation]:
+    """Yield what all modules share."""
     opened = _Opened()
     connection_created.connect(opened.add_connection)
     migrated = databases.has_template(ALIAS)
@@ -64,41 +131,22 @@ def site(request, chromium, django_db_setup, django_db_blocker, tmp_path_factory
         if not migrated:  # since no other tests were selected
             call_command("migrate", verbosity=0)
             call_command("migrate", "cleanup_guards", "zero", verbosity=0)
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        environment = {
-            **os.environ,
-            "DATABASE_URL": databases.url_of(ALIAS),
-            "DJANGO_SETTINGS_MODULE": getattr(request.module, "SETTINGS", "project.settings"),
-            "DJANGO_DATA_DIR": str(tmp_path_factory.mktemp("data")),
-            "DJANGO_SECRET_KEY": settings.SECRET_KEY,
-            "DJANGO_Q_WORKERS": "1",
-        }
-        log = tmp_path_factory.mktemp("logs") / "log"
-        with log.open("w") as out:
-            processes = [
-                subprocess.Popen(
-                    [sys.executable, "manage.py", *arguments],
-                    cwd=ROOT,
-                    env=environment,
-                    stdout=out,
-                    stderr=out,
-                    start_new_session=True,
-                )
-                for arguments in (["runserver", "--noreload", f"127.0.0.1:{port}"], ["qcluster"])
-            ]
-            try:
-                service = AutomatedCleanupService(using=ALIAS)
-                service.start_automated_service()  # has the cluster give a sign of life at once
-                service.stop_automated_service()
-                _wait(lambda: _listens(port) and clusters.alive(using=ALIAS), processes, log)
-                yield f"http://127.0.0.1:{port}"
-            finally:
-                for process in processes:
-                    _end(process)
-                connection_created.disconnect(opened.add_connection)
-                opened.close()
+        shared = Installation(tmp_path_factory.mktemp("installation"))
+        try:
+            yield shared
+        finally:
+            shared.end()
+            connection_created.disconnect(opened.add_connection)
+            opened.close()
+
+
+@pytest.fixture(scope="module")
+def site(request, installation) -> str:
+    """Return the address of a server whose database holds what the module makes, and nothing else.
+
+    A module may name other settings for it.
+    """
+    return installation.serve(getattr(request.module, "SETTINGS", "project.settings"))
 
 
 class _Opened:
@@ -118,7 +166,6 @@ class _Opened:
 
 
 def _end(process: subprocess.Popen) -> None:
-    process.terminate()
     try:
         process.wait(10)
     except subprocess.TimeoutExpired:
@@ -129,15 +176,6 @@ def _end(process: subprocess.Popen) -> None:
 def _listens(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-def _wait(condition: Callable[[], bool], processes: list[subprocess.Popen], log: Path) -> None:
-    deadline = time.monotonic() + 60
-    while not condition():
-        ended = [process.args for process in processes if process.poll() is not None]
-        assert not ended, f"{ended}\n{log.read_text()}"
-        assert time.monotonic() < deadline, log.read_text()
-        time.sleep(0.1)
 
 
 @pytest.fixture(scope="package")

@@ -14,7 +14,7 @@ import itertools
 import os
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -168,13 +168,16 @@ def filled_tables(using: str) -> list[str]:
         return [tables[number] for (number,) in cursor.fetchall()]
 
 
-def wipe(using: str, *, to: Rows | None = None) -> None:
+def wipe(using: str, *, to: Rows | None = None, keep: Collection[str] = ()) -> None:
     """Bring the rows back to where migrate left them, or to what `rows` had found: a few milliseconds.
+
+    Tables to keep stay as they are.
 
     Usable within a test too, between the examples of a property.
     """
-    if tables := filled_tables(using):
-        _replace(using, tables=tables, by=_initial_rows.get(using, {}) if to is None else to)
+    if tables := [table for table in filled_tables(using) if table not in keep]:
+        known = _initial_rows.get(using, {}) if to is None else to
+        _replace(using, tables=tables, by={table: held for table, held in known.items() if table not in keep})
 
 
 def _replace(using: str, *, tables: list[str], by: Rows) -> None:
