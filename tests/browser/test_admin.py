@@ -202,6 +202,8 @@ class TestEveryPage:
         "schedule_changelist",
         "snapshotrow_changelist",
     )
+    #: How many of the first are looked at in the dark, too: other tests have the others.
+    IN_THE_DARK = 8
 
     def pages(self, cleaned: Tree) -> list[str]:
         odd = tree(ALIAS, 'Loan/"<b>\\"odd\u202e name</b>"(1), Loan/Docs')
@@ -219,32 +221,24 @@ class TestEveryPage:
             *(address(name) for name in self.PAGES),
         ]
 
-    def test_has_no_barriers_in_the_light(self, person, cleaned):
+    def test_has_no_barriers_and_is_no_wider_than_a_telephone(self, person, cleaned):
         ann = person()
-        assert self.troubles(ann, self.pages(cleaned)) == {}
-
-    def test_has_no_barriers_in_the_dark_on_a_telephone(self, person, cleaned):
-        ann = person(viewport={"width": 390, "height": 844}, color_scheme="dark")
-        assert self.troubles(ann, self.pages(cleaned)[:8]) == {}
-
-    def test_is_no_wider_than_a_telephone(self, person, cleaned):
-        ann = person(viewport={"width": 390, "height": 844})
-        too_wide = {}
-        for page in self.pages(cleaned):
-            ann.go(page)
-            if ann.overflow() > 0:
-                too_wide[page] = ann.overflow()
-        assert too_wide == {}
-
-    def troubles(self, ann: Person, pages: list[str]) -> dict[str, list[str]]:
-        """Return what axe-core finds, and what the browser itself complains of, by page."""
-        found = {}
-        for page in pages:
+        troubles, too_wide = {}, {}
+        for number, page in enumerate(self.pages(cleaned)):
+            ann.widen(1280)
+            ann.page.emulate_media(color_scheme="light")
             ann.go(page)
             heard = list(ann.complaints)  # before axe, which is complained of as well
-            found[page] = [*heard, *ann.barriers()]
+            troubles[page] = [*heard, *ann.barriers()]
+            ann.widen(390)
+            if ann.overflow() > 0:
+                too_wide[page] = ann.overflow()
+            if number < self.IN_THE_DARK:
+                ann.page.emulate_media(color_scheme="dark")
+                troubles[page] += ann.barriers()
             ann.complaints.clear()
-        return {page: troubles for page, troubles in found.items() if troubles}
+        assert {page: found for page, found in troubles.items() if found} == {}
+        assert too_wide == {}
 
 
 def test_the_manual_is_read_from_more(person):
