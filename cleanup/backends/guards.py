@@ -23,6 +23,7 @@ from cleanup import conf
 from cleanup.backends.catalogue import Catalogue, TableName
 from cleanup.backends.folders import FolderSql, Looseness
 from cleanup.backends.forest import Scope
+from cleanup.backends.pinning import together
 from cleanup.backends.predicates import column_of, conditions_of, spelled
 from cleanup.backends.query import Query, block, joined, quote
 from cleanup.backends.session import Session
@@ -358,7 +359,8 @@ class GuardSql(FolderSql):
 
     def standing(self) -> dict[Guard, InstalledGuard]:
         """Return the equivalent of each guard, if there is one; preferably one that holds for all rows."""
-        return _best(self._standings())
+        with together(using=self.session.connection.alias):
+            return _best(self._standings())
 
     def _standings(self) -> Iterator[tuple[Guard, InstalledGuard]]:
         there = self.index_standing()

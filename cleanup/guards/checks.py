@@ -46,8 +46,10 @@ def check_guards(
 
 def _about(using: str) -> Iterator[CheckMessage]:
     sql = guard_sql_of(using=using)
-    for one in guard_differences(using=using):
-        found = None if one.kind == DifferenceKind.UNWANTED else obstacle(sql, one.guard)
+    differences = guard_differences(using=using)
+    there = sql.standing() if differences else {}
+    for one in differences:
+        found = None if one.kind == DifferenceKind.UNWANTED else obstacle(sql, one.guard, there=there)
         if one.migrated:
             first = f"{found} Then: " if found else ""
             yield Warning(f"On {using}: {one}", hint=f"{first}{one.command}", id="cleanup_guards.W002")

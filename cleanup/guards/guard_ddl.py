@@ -18,7 +18,7 @@ from cleanup import backends, conf
 from cleanup.backends.catalogue import Catalogue, TableName
 from cleanup.backends.folders import Looseness
 from cleanup.backends.guards import GuardSql, InstalledGuard
-from cleanup.backends.pinning import pinning, unpinned
+from cleanup.backends.pinning import pinning, together, unpinned
 from cleanup.backends.postgresql.lock_waits import Sessions, StillHeld
 from cleanup.backends.query import pasteable, quote
 from cleanup.exceptions import DatabaseUnusable, GuardBlocked, GuardForbidden
@@ -39,12 +39,13 @@ def guard_sql_of(*, using: str) -> GuardSql:
     tables = folder_tables()
     catalogue = backends.database(using=using).catalogue
     names = _guarded(tables)
-    found = catalogue.resolve_all(names)
-    for name in names:
-        if name not in found:
-            raise DatabaseUnusable(problem=f"there is no table {name}.", remedy=_ADOPT)
-    folders, files = found[tables.folder_table], found[tables.file.table] if tables.file else None
-    loose = _looseness(catalogue, tables, folders=folders, files=files) if files else ""
+    with together(using=using):
+        found = catalogue.resolve_all(names)
+        for name in names:
+            if name not in found:
+                raise DatabaseUnusable(problem=f"there is no table {name}.", remedy=_ADOPT)
+        folders, files = found[tables.folder_table], found[tables.file.table] if tables.file else None
+        loose = _looseness(catalogue, tables, folders=folders, files=files) if files else ""
     return backends.database(using=using).guards(tables, folders=folders, files=files, loose_files=loose)
 
 
@@ -311,11 +312,18 @@ class PostgresEnforcement(Enforcement):
             self.sessions.wait_for_old_transactions(readers=True)
 
     def refuse_unsuitable_tables(self, guard: str) -> None:
-        for table in self.sql.guarded_tables:
-            ((kind, owned),) = self.sql.session.fetch(
-                "SELECT relkind::text, pg_has_role(relowner, 'USAGE') FROM pg_class WHERE oid = to_regclass(%(table)s)",
-                table=table.quoted,
-            )
+        tables = {table.quoted: table for table in self.sql.guarded_tables}
+        found = self.sql.session.fetch(
+            """
+            SELECT t.name, c.relkind::text, pg_has_role(c.relowner, 'USAGE')
+              FROM unnest(%(tables)s::text[]) WITH ORDINALITY AS t(name, place)
+              JOIN pg_class AS c ON c.oid = to_regclass(t.name)
+             ORDER BY t.place
+            """,
+            tables=list(tables),
+        )
+        for name, kind, owned in found:
+            table = tables[name]
             if kind != "r":
                 what = "partitioned" if kind == "p" else "not an ordinary table"
                 problem = f"{table} is {what}, and that cannot be done without blocking writers."

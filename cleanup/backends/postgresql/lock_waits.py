@@ -117,15 +117,17 @@ class Sessions:
 
     def take_turn(self) -> bool:
         """Take the database's one place for such work, until ``end_turn``; return whether it was free."""
-        ((taken,),) = self.session.fetch("SELECT pg_try_advisory_lock(%(key)s)", key=ONE_AT_A_TIME)
-        if taken:
-            # A concurrent build waits as long as necessary: if interrupted, it leaves an invalid index behind.
-            self.session.execute("SET lock_timeout = 0")
-            self.session.execute("SET statement_timeout = 0")
+        with transaction.atomic(using=self.session.connection.alias):
+            ((taken,),) = self.session.fetch("SELECT pg_try_advisory_lock(%(key)s)", key=ONE_AT_A_TIME)
+            if taken:
+                # A concurrent build waits as long as necessary: if interrupted, it leaves an invalid index behind.
+                self.session.execute("SET lock_timeout = 0")
+                self.session.execute("SET statement_timeout = 0")
         return bool(taken)
 
     def end_turn(self) -> None:
         """Give the place back."""
-        self.session.execute("RESET statement_timeout")
-        self.session.execute("RESET lock_timeout")
-        self.session.fetch("SELECT pg_advisory_unlock(%(key)s)", key=ONE_AT_A_TIME)
+        with transaction.atomic(using=self.session.connection.alias):
+            self.session.execute("RESET statement_timeout")
+            self.session.execute("RESET lock_timeout")
+            self.session.fetch("SELECT pg_advisory_unlock(%(key)s)", key=ONE_AT_A_TIME)
