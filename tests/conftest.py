@@ -106,14 +106,33 @@ def pytest_collection(session: pytest.Session) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Begin with what takes long, and that with what takes minutes, so that no worker ends alone.
-
-    What the server is too old for is left out.
-    """
+    """Leave out what the server is too old for, and have every worker begin with what takes long."""
     too_new = [item for item in items if _since(item) > databases.postgresql_version()]
     config.hook.pytest_deselected(items=too_new)
-    items[:] = [item for item in items if item not in too_new]
-    items.sort(key=lambda item: (item.get_closest_marker("slow") is None, item.get_closest_marker("timeout") is None))
+    items[:] = _dealt(
+        [item for item in items if item not in too_new], getattr(config, "workerinput", {}).get("workercount", 1)
+    )
+
+
+def _dealt(items: list[pytest.Item], workers: int) -> list[pytest.Item]:
+    """Return the tests in an order of which each worker takes an equal part, as worksteal has it.
+
+    Half of the workers begin with what waits for other processes, so that the others have the processors, and these
+    with what works long. So none of it comes last, while the other workers have nothing left to do.
+    """
+    marked = {"waits": [], "timeout": [], "slow": [], "": []}
+    for item in items:
+        marked[next((mark for mark in marked if item.get_closest_marker(mark)), "")].append(item)
+    parts: list[list[pytest.Item]] = [[] for _ in range(workers)]
+    waiting, working = parts[: (workers + 1) // 2], parts[workers // 2 :]
+    for those, shares in ((marked["waits"], waiting), (marked["timeout"] + marked["slow"], working)):
+        for number, item in enumerate(those):
+            shares[number % len(shares)].append(item)
+    rest, left = iter(marked[""]), len(items)
+    for number, part in enumerate(parts):
+        part.extend(itertools.islice(rest, max(0, left // (workers - number) - len(part))))
+        left -= len(part)
+    return [*itertools.chain.from_iterable(parts), *rest]
 
 
 def _since(item: pytest.Item) -> int:

@@ -17,7 +17,7 @@ from tests.support.trees import execute
 
 APPLICATIONS = 60
 
-pytestmark = [pytest.mark.only("postgresql"), pytest.mark.slow]
+pytestmark = [pytest.mark.only("postgresql"), pytest.mark.slow, pytest.mark.waits]
 
 
 #: Share of the time that a cluster works, where another one is to have its part of the run.

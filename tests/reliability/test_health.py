@@ -14,7 +14,7 @@ import pytest
 from tests import pgserver
 from tests.reliability.serving import ROOT, Answer, serving
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.waits]
 
 LIMIT = 2
 

@@ -16,7 +16,7 @@ from tests.support.clusters import fleet
 
 APPLICATIONS = 30
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.waits]
 
 
 def bearer(using: str) -> str:

@@ -22,7 +22,7 @@ from tests.support import databases, dirty_database
 from tests.support.clusters import SETTINGS, fleet
 from tests.support.trees import dump, execute
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.waits]
 
 APPLICATIONS = 9
 

@@ -24,6 +24,7 @@ from tests.support.trees import dump, execute
 pytestmark = [
     pytest.mark.only("postgresql"),
     pytest.mark.slow,
+    pytest.mark.waits,
     pytest.mark.timeout(0),
     pytest.mark.mapped_models("clerks write to the mapped tables"),
 ]
