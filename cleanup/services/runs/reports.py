@@ -7,6 +7,7 @@ from typing import Any
 from django.db.models import Count, Q, QuerySet, Sum
 
 from cleanup import conf
+from cleanup.backends.pinning import together
 from cleanup.exceptions import UnknownObject
 from cleanup.models import Result, RollbackPoint, Run
 from cleanup.paging import in_pages
@@ -67,42 +68,47 @@ def repair_report(run: Run, *, using: str, all_results: bool = False) -> RepairR
 
 def _totals(run: Run, *, using: str, all_results: bool) -> dict[str, Any]:
     """Return the fields that the reports of cleanups and repairs share."""
-    results = results_of(using=using, run=run)
-    totals = results.aggregate(
-        successful=Count("pk", filter=Q(status__in=[Result.Status.COMPLETED, Result.Status.ROLLED_BACK])),
-        failed=Count("pk", filter=Q(status=Result.Status.FAILED)),
-        held=Count("pk", filter=Q(status=Result.Status.HELD)),
-        skipped=Count("pk", filter=Q(status=Result.Status.SKIPPED)),
-        folders=Sum("folders_removed"),
-        files=Sum("files_moved"),
-        children=Sum("child_folders_merged"),
-    )
-    listed = results.select_related("point").order_by("application_key")[: None if all_results else conf.list_limit()]
-    shown = tuple(map(_as_result, listed))
-    policies: dict[str, Any] = {}
-    for result in shown:
-        add_policies(policies, result.details)
-    return {
-        "run_id": run.pk,
-        "dry_run": False,
-        "status": run.status,
-        "status_reason": run.status_reason,
-        "total_applications": run.total_applications,
-        "successful_cleanups": totals["successful"],
-        "failed_cleanups": totals["failed"],
-        "held_applications": totals["held"],
-        "skipped_applications": totals["skipped"],
-        "total_folders_removed": totals["folders"] or 0,
-        "total_files_moved": totals["files"] or 0,
-        "total_child_folders_merged": totals["children"] or 0,
-        "total_rows_moved": _rows_moved(results),
-        "start_time": run.started_at or run.created_at,
-        "end_time": run.ended_at,
-        "results": shown,
-        "results_left_out": max(0, run.total_applications - len(shown)),
-        "collision_policies": with_those_in_force(policies),
-        "rollback_points": RollbackPoint.objects.using(using).filter(run=run, status=RollbackPoint.Status.LIVE).count(),
-    }
+    with together(using=using):
+        results = results_of(using=using, run=run)
+        totals = results.aggregate(
+            successful=Count("pk", filter=Q(status__in=[Result.Status.COMPLETED, Result.Status.ROLLED_BACK])),
+            failed=Count("pk", filter=Q(status=Result.Status.FAILED)),
+            held=Count("pk", filter=Q(status=Result.Status.HELD)),
+            skipped=Count("pk", filter=Q(status=Result.Status.SKIPPED)),
+            folders=Sum("folders_removed"),
+            files=Sum("files_moved"),
+            children=Sum("child_folders_merged"),
+        )
+        listed = results.select_related("point").order_by("application_key")[
+            : None if all_results else conf.list_limit()
+        ]
+        shown = tuple(map(_as_result, listed))
+        policies: dict[str, Any] = {}
+        for result in shown:
+            add_policies(policies, result.details)
+        return {
+            "run_id": run.pk,
+            "dry_run": False,
+            "status": run.status,
+            "status_reason": run.status_reason,
+            "total_applications": run.total_applications,
+            "successful_cleanups": totals["successful"],
+            "failed_cleanups": totals["failed"],
+            "held_applications": totals["held"],
+            "skipped_applications": totals["skipped"],
+            "total_folders_removed": totals["folders"] or 0,
+            "total_files_moved": totals["files"] or 0,
+            "total_child_folders_merged": totals["children"] or 0,
+            "total_rows_moved": _rows_moved(results),
+            "start_time": run.started_at or run.created_at,
+            "end_time": run.ended_at,
+            "results": shown,
+            "results_left_out": max(0, run.total_applications - len(shown)),
+            "collision_policies": with_those_in_force(policies),
+            "rollback_points": RollbackPoint.objects.using(using)
+            .filter(run=run, status=RollbackPoint.Status.LIVE)
+            .count(),
+        }
 
 
 def only_result(run: Run, *, using: str) -> FolderCleanupResult:
