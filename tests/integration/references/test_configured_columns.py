@@ -43,8 +43,8 @@ def numbered(scratch_database, settings):
         " UNIQUE (kind, res_id, who))",
     )
     execute(scratch_database, "INSERT INTO follower VALUES (1, 'section', 1, 7), (2, 'section', 2, 8)")
-    for number in range(1, 41):
-        execute(scratch_database, f"INSERT INTO follower VALUES ({number + 10}, 'person', {number}, 8)")
+    people = ", ".join(f"({number + 10}, 'person', {number}, 8)" for number in range(1, 41))
+    execute(scratch_database, f"INSERT INTO follower VALUES {people}")
     return scratch_database
 
 
@@ -52,29 +52,19 @@ CONDITION = {"follower.res_id": {"kind": "section"}}
 
 
 class TestAConditionalReference:
-    def test_moves_rows_about_folders_alone(self, numbered, settings):
+    def test_announces_and_moves_rows_about_folders_alone_and_is_undone_exactly(self, numbered, settings):
         settings.CLEANUP_EXTRA_REFERENCES = CONDITION
+        before = dump(numbered)
         people = fetch(numbered, "SELECT * FROM follower WHERE kind = 'person' ORDER BY id")
-        clean(numbered)
-        assert fetch(numbered, "SELECT res_id FROM follower WHERE kind = 'section' ORDER BY id") == [(1,), (1,)]
-        assert fetch(numbered, "SELECT * FROM follower WHERE kind = 'person' ORDER BY id") == people
-
-    def test_counts_rows_about_folders_alone(self, numbered, settings):
-        settings.CLEANUP_EXTRA_REFERENCES = CONDITION
         report = DatabaseCleanupService(using=numbered).cleanup_all_duplicate_folders(dry_run=True)
         moved = report.results[0].details["moved"]
         assert [count for table, count in moved.items() if table.endswith("follower")] == [1]
-
-    def test_is_undone_exactly(self, numbered, settings):
-        settings.CLEANUP_EXTRA_REFERENCES = CONDITION
-        before = dump(numbered)
-        DatabaseCleanupService(using=numbered).rollback_cleanup(clean(numbered).run_id)
+        run = clean(numbered).run_id
+        assert fetch(numbered, "SELECT res_id FROM follower WHERE kind = 'section' ORDER BY id") == [(1,), (1,)]
+        assert fetch(numbered, "SELECT * FROM follower WHERE kind = 'person' ORDER BY id") == people
+        assert findings(numbered) == 0, "a row of another kind is no dangling one"
+        DatabaseCleanupService(using=numbered).rollback_cleanup(run)
         assert dump(numbered) == before
-
-    def test_reports_no_row_of_another_kind_as_dangling(self, numbered, settings):
-        settings.CLEANUP_EXTRA_REFERENCES = CONDITION
-        clean(numbered)
-        assert findings(numbered) == 0
 
     def test_reports_rows_about_folders_as_dangling(self, numbered, settings):
         settings.CLEANUP_EXTRA_REFERENCES = CONDITION
@@ -160,17 +150,24 @@ class TestAPattern:
 
 
 class TestANameThatIsOffered:
-    @pytest.mark.parametrize("table", ["staff", "the.staff", 'sta"ff', "100%", "Staff List", "sta*ff"])
-    @pytest.mark.parametrize("column", ["homeFolderId", "the.folder", 'fol"folder', "Folder No"])
-    def test_can_be_pasted(self, scratch_database, settings, table, column):
-        quoted = ['"{}"'.format(name.replace('"', '""').replace("%", "%%")) for name in (table, column)]
-        column_type = key_type(scratch_database, Folder)
-        execute(scratch_database, f"CREATE TABLE {quoted[0]} (id integer PRIMARY KEY, {quoted[1]} {column_type})")
-        (text,) = messages(scratch_database, "suspected")
-        entry = eval(text.partition(" Add ")[2].partition(" to CLEANUP_EXTRA")[0])
-        settings.CLEANUP_EXTRA_REFERENCES = [entry]
-        assert sources(scratch_database, table) == ["setting"]
+    TABLES = ("staff", "the.staff", 'sta"ff', "100%", "Staff List", "sta*ff")
+    COLUMNS = ("homeFolderId", "the.folder", 'fol"folder', "Folder No")
+
+    def test_can_be_pasted(self, scratch_database, settings):
+        tables, columns = ([self.quoted(name) for name in names] for names in (self.TABLES, self.COLUMNS))
+        keys = ", ".join(f"{column} {key_type(scratch_database, Folder)}" for column in columns)
+        for table in tables:
+            execute(scratch_database, f"CREATE TABLE {table} (id integer PRIMARY KEY, {keys})")
+        offers = messages(scratch_database, "suspected")
+        entries = [eval(text.partition(" Add ")[2].partition(" to CLEANUP_EXTRA")[0]) for text in offers]
+        assert len(set(entries)) == len(tables) * len(columns)
+        settings.CLEANUP_EXTRA_REFERENCES = entries
+        for table in self.TABLES:
+            assert sources(scratch_database, table) == ["setting"] * len(columns)
         assert discover(using=scratch_database).problems == ()
+
+    def quoted(self, name: str) -> str:
+        return '"{}"'.format(name.replace('"', '""').replace("%", "%%"))
 
     def test_may_be_quoted_by_hand(self, scratch_database, settings):
         execute(
@@ -216,17 +213,21 @@ class TestTheHostsOwnWords:
         for name, value in OWN_MODELS.items():
             setattr(settings, name, value)
 
-    @pytest.mark.parametrize(
-        "column",
-        ["section", "section_id", "homeSectionId", "SECTIONS", "old section no", "sectionid", "dir_id", "directory"],
-    )
-    def test_make_columns_suspect(self, scratch_database, column):
-        execute(scratch_database, f'CREATE TABLE shelf (id integer PRIMARY KEY, "{column}" integer)')
-        assert [p.column for p in discover(using=scratch_database).problems if p.code == "suspected"] == [column]
+    def shelve(self, database: str, names: list[str]) -> None:
+        columns = ", ".join(f'"{name}" integer' for name in names)
+        execute(database, f"CREATE TABLE shelf (id integer PRIMARY KEY, {columns})")
 
-    @pytest.mark.parametrize("column", ["section_count", "intersection", "sort_dir", "director_id", "parent_id"])
-    def test_are_not_seen_in_others(self, scratch_database, column):
-        execute(scratch_database, f'CREATE TABLE shelf (id integer PRIMARY KEY, "{column}" integer)')
+    def test_make_columns_suspect(self, scratch_database):
+        names = [
+            *("section", "section_id", "homeSectionId", "SECTIONS", "old section no", "sectionid"),
+            *("dir_id", "directory"),
+        ]
+        self.shelve(scratch_database, names)
+        suspects = [p.column for p in discover(using=scratch_database).problems if p.code == "suspected"]
+        assert sorted(suspects) == sorted(names)
+
+    def test_are_not_seen_in_others(self, scratch_database):
+        self.shelve(scratch_database, ["section_count", "intersection", "sort_dir", "director_id", "parent_id"])
         assert discover(using=scratch_database).problems == ()
 
 
