@@ -1,38 +1,51 @@
 """A folder table whose primary key is a number of its own, while everything refers to the mapped key beside it."""
 
+from collections.abc import Iterator
+from functools import partial
+
 import pytest
 from django.core.management import call_command
 
 from cleanup.exceptions import RollbackConflict
 from cleanup.services import DatabaseCleanupService
 from tests.integration.guards.test_migrations import MAPPED, create
+from tests.support import databases
 from tests.support.trees import assert_tree, dump, execute, is_postgresql, tree
 
 MESS = "Loan/Docs(a.txt), Loan/{Docs(b.txt), Photos(c.jpg)}, Archive/Docs(d.txt)"
-
-
-@pytest.fixture(params=["alone", "with the application"])
-def beside(request, blank_database) -> str:
-    create(blank_database, "customer_applications", "files")
-    number, key, time = (
-        ("bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY", "uuid", "timestamptz")
-        if is_postgresql(blank_database)
-        else ("integer PRIMARY KEY", "char(32)", "datetime")
-    )
-    execute(
-        blank_database,
-        f"CREATE TABLE folders (num {number}, id {key} NOT NULL, name varchar(255) NOT NULL,"
-        f" parent_id {key}, application_id {key} NOT NULL, created_at {time}, updated_at {time},"
-        f" UNIQUE (name, parent_id, application_id), {_UNIQUE[request.param]})",
-    )
-    call_command("migrate", "cleanup", database=blank_database, fake_initial=True, verbosity=0)
-    return blank_database
 
 
 _UNIQUE = {
     "alone": "UNIQUE (id), FOREIGN KEY (parent_id) REFERENCES folders (id)",
     "with the application": "UNIQUE (id, application_id)",
 }
+
+
+def make(database: str, unique: str) -> None:
+    create(database, "customer_applications", "files")
+    number, key, time = (
+        ("bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY", "uuid", "timestamptz")
+        if is_postgresql(database)
+        else ("integer PRIMARY KEY", "char(32)", "datetime")
+    )
+    execute(
+        database,
+        f"CREATE TABLE folders (num {number}, id {key} NOT NULL, name varchar(255) NOT NULL,"
+        f" parent_id {key}, application_id {key} NOT NULL, created_at {time}, updated_at {time},"
+        f" UNIQUE (name, parent_id, application_id), {unique})",
+    )
+    call_command("migrate", "cleanup", database=database, fake_initial=True, verbosity=0)
+
+
+MAKE = {name: partial(make, unique=unique) for name, unique in _UNIQUE.items()}
+
+
+@pytest.fixture(params=MAKE)
+def beside(request, database) -> Iterator[str]:
+    """Yield a database for this test alone."""
+    with databases.prepared(database, MAKE[request.param], start=databases.blank):
+        databases.adopt(database)
+        yield database
 
 
 @pytest.mark.mapped_models("makes their tables itself")

@@ -2,6 +2,7 @@
 
 import re
 import uuid
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import pytest
@@ -16,6 +17,7 @@ from cleanup.folder_tables import folder_tables
 from cleanup.references import discover
 from cleanup.services import DatabaseCleanupService
 from tests.integration.test_audit import audit, promised
+from tests.support import databases
 from tests.support.trees import dump, execute, fetch, is_postgresql
 
 TABLES = """
@@ -72,21 +74,26 @@ def stored(database: str, key: str) -> str:
     return key if is_postgresql(database) else uuid.UUID(key).hex
 
 
-def make_empty(database: str, shape: Shape) -> None:
-    """Make the tables of another program, and adopt them."""
+def adopt(database: str) -> None:
+    call_command("migrate", "cleanup", database=database, fake_initial=True, verbosity=0)
+
+
+def make_domains(database: str) -> None:
     if is_postgresql(database):
         for statement in DOMAINS:
             execute(database, statement)
+
+
+def make_empty(database: str, shape: Shape) -> None:
+    """Make the tables of another program."""
     for statement in TABLES.format(**shape.types(database)).split(";")[:-1]:
         execute(database, statement)
     for statement in shape.extra:
         execute(database, statement)
-    call_command("migrate", "cleanup", database=database, fake_initial=True, verbosity=0)
 
 
-def make(database: str, shape: Shape) -> None:
-    """Make and fill the tables of another program, and adopt them: two roots, each with a child of one name."""
-    make_empty(database, shape)
+def fill(database: str, shape: Shape) -> None:
+    """Make two roots, each with a child of one name."""
     application = stored(database, number(1))
     execute(database, "INSERT INTO customer_applications VALUES (%s)", application)
     insert = "INSERT INTO folders (id, name, parent_id, application_id, created_at) VALUES (%s, %s, %s, %s, %s)"
@@ -100,6 +107,43 @@ def make(database: str, shape: Shape) -> None:
             " folder_id) VALUES (%s, 'a', 'a', '/a', 1, 'a/b', %s, %s)",
             *(stored(database, number(100 + place)), application, shape.spelled(number(place))),
         )
+
+
+def make(database: str, shape: Shape) -> None:
+    """Make and fill the tables of another program."""
+    make_empty(database, shape)
+    fill(database, shape)
+
+
+def prepare(database: str) -> None:
+    """Adopt the tables of another program, and take them away."""
+    make_domains(database)
+    make_empty(database, Shape())
+    adopt(database)
+    for table in ("files", "folders", "customer_applications"):
+        execute(database, f"DROP TABLE {table}")
+
+
+@pytest.fixture
+def adopted_database(database) -> Iterator[str]:
+    """Yield an adopted database for this test alone, to make the tables of another program in."""
+    with databases.prepared(database, prepare, start=databases.blank):
+        databases.adopt(database)
+        yield database
+
+
+@pytest.fixture
+def newly_adopted(blank_database) -> Callable[[Shape], str]:
+    """Return a function that makes, fills and adopts the tables of another program."""
+
+    def made(shape: Shape) -> str:
+        make_domains(blank_database)
+        make_empty(blank_database, shape)
+        adopt(blank_database)
+        fill(blank_database, shape)
+        return blank_database
+
+    return made
 
 
 def codes(database: str) -> list[tuple[str, str, str]]:
@@ -195,35 +239,33 @@ class TestAFileThatNamesItsFolderOnPostgresql:
     pytestmark = pytest.mark.only("postgresql")
 
     @by_vendor("postgresql")
-    def test_by_any_type_is_moved_and_brought_back(self, blank_database, shape):
-        make(blank_database, shape)
-        assert_merged_and_restored(blank_database, shape)
+    def test_by_any_type_is_moved_and_brought_back(self, adopted_database, shape):
+        make(adopted_database, shape)
+        assert_merged_and_restored(adopted_database, shape)
 
 
 class TestAFileThatNamesItsFolderOnSqlite:
     pytestmark = pytest.mark.only("sqlite")
 
     @by_vendor("sqlite")
-    def test_by_any_type_is_moved_and_brought_back(self, blank_database, shape):
-        make(blank_database, shape)
-        assert_merged_and_restored(blank_database, shape)
+    def test_by_any_type_is_moved_and_brought_back(self, adopted_database, shape):
+        make(adopted_database, shape)
+        assert_merged_and_restored(adopted_database, shape)
 
     @by_vendor("sqlite")
-    def test_by_any_type_is_found_in_another_application(self, blank_database, shape):
-        make(blank_database, shape)
-        execute(blank_database, "INSERT INTO customer_applications VALUES (%s)", stored(blank_database, number(2)))
-        moved = stored(blank_database, number(2)), stored(blank_database, number(121))
-        execute(blank_database, "UPDATE files SET application_id = %s WHERE id = %s", *moved)
-        of_files = {code: found for code, found in errors(blank_database).items() if code.startswith("file_")}
+    def test_by_any_type_is_found_in_another_application_and_where_it_arrives_late(self, adopted_database, shape):
+        database = adopted_database
+        make(database, shape)
+        execute(database, "INSERT INTO customer_applications VALUES (%s)", stored(database, number(2)))
+        change = "UPDATE files SET application_id = %s WHERE id = %s"
+        execute(database, change, stored(database, number(2)), stored(database, number(121)))
+        of_files = {code: found for code, found in errors(database).items() if code.startswith("file_")}
         assert of_files == {"file_in_other_application": 1}
-
-    @by_vendor("sqlite")
-    def test_by_any_type_is_found_where_it_arrives_late(self, blank_database, shape):
-        make(blank_database, shape)
-        DatabaseCleanupService(using=blank_database).cleanup_all_duplicate_folders()
-        late = shape.spelled(number(22)), stored(blank_database, number(121))
-        execute(blank_database, "UPDATE files SET folder_id = %s WHERE id = %s", *late)
-        assert errors(blank_database).keys() == {"guards_missing", "late_arrival"}
+        execute(database, change, stored(database, number(1)), stored(database, number(121)))
+        DatabaseCleanupService(using=database).cleanup_all_duplicate_folders()
+        late = shape.spelled(number(22)), stored(database, number(121))
+        execute(database, "UPDATE files SET folder_id = %s WHERE id = %s", *late)
+        assert errors(database).keys() == {"guards_missing", "late_arrival"}
 
 
 class OddKeys:
@@ -245,8 +287,8 @@ class TestKeysOnPostgresqlThatAreSpelledInAWayOfTheirOwn(OddKeys):
     @pytest.mark.parametrize(
         "change", ["initcap(folder_id)", "' ' || folder_id", "replace(folder_id, '-4000-', '4000')"]
     )
-    def test_are_refused_with_a_remedy(self, blank_database, change):
-        self.assert_mended(blank_database, {"file": "varchar(60)"}, change)
+    def test_are_refused_with_a_remedy(self, adopted_database, change):
+        self.assert_mended(adopted_database, {"file": "varchar(60)"}, change)
 
 
 class TestKeysOnSqliteThatAreKeptInAWayOfTheirOwn(OddKeys):
@@ -262,17 +304,17 @@ class TestKeysOnSqliteThatAreKeptInAWayOfTheirOwn(OddKeys):
             ("BLOB", "CAST(replace(folder_id, '-', '') AS blob)"),
         ],
     )
-    def test_are_refused_with_a_remedy(self, blank_database, kind, change):
-        self.assert_mended(blank_database, {"file": kind}, change)
+    def test_are_refused_with_a_remedy(self, adopted_database, kind, change):
+        self.assert_mended(adopted_database, {"file": kind}, change)
 
-    def test_are_read_as_the_bytes_of_a_uuid(self, blank_database):
-        make(blank_database, Shape({"file": "BLOB"}))
+    def test_are_read_as_the_bytes_of_a_uuid(self, adopted_database):
+        make(adopted_database, Shape({"file": "BLOB"}))
         for place in (11, 12, 21, 22):
             change = "UPDATE files SET folder_id = %s WHERE folder_id = %s"
-            execute(blank_database, change, uuid.UUID(number(place)).bytes, number(place))
-        execute(blank_database, message(blank_database).rpartition("spelling: ")[2])
-        assert codes(blank_database) == []
-        assert errors(blank_database).keys() == {"guards_missing", "several_roots"}
+            execute(adopted_database, change, uuid.UUID(number(place)).bytes, number(place))
+        execute(adopted_database, message(adopted_database).rpartition("spelling: ")[2])
+        assert codes(adopted_database) == []
+        assert errors(adopted_database).keys() == {"guards_missing", "several_roots"}
 
 
 class MappedColumns:
@@ -308,8 +350,8 @@ class TestAColumnOfATypeThatIsNotUnderstoodOnPostgresql(MappedColumns):
             ({"time": "json"}, {"folders.created_at"}),
         ],
     )
-    def test_stops_everything_by_name(self, blank_database, columns, where):
-        self.assert_refused(blank_database, columns, where)
+    def test_stops_everything_by_name(self, adopted_database, columns, where):
+        self.assert_refused(adopted_database, columns, where)
 
 
 class TestAColumnOfATypeThatIsNotUnderstoodOnSqlite(MappedColumns):
@@ -322,23 +364,23 @@ class TestAColumnOfATypeThatIsNotUnderstoodOnSqlite(MappedColumns):
             ({"key": "integer"}, {"customer_applications.id", "folders.id", "files.id"}),
         ],
     )
-    def test_stops_everything_by_name(self, blank_database, columns, where):
-        self.assert_refused(blank_database, columns, where)
+    def test_stops_everything_by_name(self, adopted_database, columns, where):
+        self.assert_refused(adopted_database, columns, where)
 
 
 @pytest.mark.only("postgresql")
 class TestAnotherColumnOfADomain:
     PINS = ("CREATE TABLE pins (id int PRIMARY KEY, folder folder_ref)",)
 
-    def test_is_suspected(self, blank_database):
-        make(blank_database, Shape(extra=self.PINS))
-        assert codes(blank_database) == [("suspected", "pins", "folder")]
+    def test_is_suspected(self, adopted_database):
+        make(adopted_database, Shape(extra=self.PINS))
+        assert codes(adopted_database) == [("suspected", "pins", "folder")]
 
-    def test_moves_once_it_is_named(self, blank_database, settings):
+    def test_moves_once_it_is_named(self, adopted_database, settings):
         settings.CLEANUP_EXTRA_REFERENCES = ["pins.folder"]
-        make(blank_database, Shape(extra=self.PINS))
-        execute(blank_database, "INSERT INTO pins VALUES (1, %s)", number(22))
-        assert_merged_and_restored(blank_database, Shape())
+        make(adopted_database, Shape(extra=self.PINS))
+        execute(adopted_database, "INSERT INTO pins VALUES (1, %s)", number(22))
+        assert_merged_and_restored(adopted_database, Shape())
 
 
 class TestHints:
@@ -350,14 +392,14 @@ class TestHints:
 @pytest.mark.only("postgresql")
 class TestTheGuards:
     @pytest.mark.parametrize("shape", [READ["postgresql"]["domains everywhere"]], ids=["domains"])
-    def test_are_put_in_place_over_domains(self, blank_database, shape):
-        make(blank_database, shape)
-        DatabaseCleanupService(using=blank_database).cleanup_all_duplicate_folders()
-        call_command("migrate", "cleanup_guards", database=blank_database, verbosity=0)
-        assert errors(blank_database) == {}
+    def test_are_put_in_place_over_domains(self, newly_adopted, shape):
+        database = newly_adopted(shape)
+        DatabaseCleanupService(using=database).cleanup_all_duplicate_folders()
+        call_command("migrate", "cleanup_guards", database=database, verbosity=0)
+        assert errors(database) == {}
 
-    def test_refuse_texts_that_no_foreign_key_can_compare_and_name_the_column(self, blank_database):
-        make(blank_database, READ["postgresql"]["text in capitals"])
+    def test_refuse_texts_that_no_foreign_key_can_compare_and_name_the_column(self, blank_database, newly_adopted):
+        newly_adopted(READ["postgresql"]["text in capitals"])
         DatabaseCleanupService(using=blank_database).cleanup_all_duplicate_folders()
         with pytest.raises(CommandError) as refused:
             call_command("migrate", "cleanup_guards", database=blank_database, verbosity=0)
@@ -370,8 +412,8 @@ class TestTheGuards:
 
 @pytest.mark.only("sqlite")
 class TestTheGuardsOnSqlite:
-    def test_compare_texts_in_any_spelling(self, blank_database):
-        make(blank_database, READ["sqlite"]["Oracle's text in capitals"])
+    def test_compare_texts_in_any_spelling(self, blank_database, newly_adopted):
+        newly_adopted(READ["sqlite"]["Oracle's text in capitals"])
         DatabaseCleanupService(using=blank_database).cleanup_all_duplicate_folders()
         call_command("migrate", "cleanup_guards", database=blank_database, verbosity=0)
         assert errors(blank_database) == {}
