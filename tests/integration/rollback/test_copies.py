@@ -18,6 +18,7 @@ from tests.hostapp.models import Bookmark, Tag
 from tests.integration.rollback.test_undo import clean, undo
 from tests.integration.runs.test_lifecycle import once
 from tests.integration.services.test_signals import heard
+from tests.support import databases
 from tests.support.model_roles import File, Folder
 from tests.support.trees import Tree, assert_tree, dump, execute, fetch, named, tree
 
@@ -80,16 +81,22 @@ PLACES = {
 
 
 class TestCopies:
-    @pytest.mark.parametrize(("before", "after"), PLACES.values(), ids=PLACES)
-    def test_have(self, database, before, after):
-        made = tree(database, before)
-        result = copied(database, made)
-        assert_tree(database, made, after)
-        assert (bool(result), result.exact, len(result.copies)) == (True, False, after.count(':"'))
+    def test_have_names_and_places_of_their_own(self, database, subtests):
+        made = {name: tree(database, before) for name, (before, _) in PLACES.items()}
+        run = service_of(database).cleanup_all_duplicate_folders().run_id
+        result = undo(database, run, as_copies=True)
+        assert (bool(result), result.exact, result.successful) == (True, False, len(PLACES))
+        for name, (_, after) in PLACES.items():
+            with subtests.test(name):
+                assert_tree(database, made[name], after)
+                of_it = [copy for copy in result.copies if copy.application_id == made[name].application]
+                assert len(of_it) == after.count(':"')
 
     def test_are_told_with_what_became_of_them(self, database):
         made = tree(database, "top:Loan/{x:X, y:X(1)}, gone:Mortgage/z:Z")
-        assert copies_of(copied(database, made), made) == {"gone": (True, "top"), "y": (True, None)}
+        result = copied(database, made)
+        assert copies_of(result, made) == {"gone": (True, "top"), "y": (True, None)}
+        assert (bool(result), result.exact) == (True, False)
 
     def test_have_their_references_again(self, database):
         made = tree(database, "stays:A, gone:A/B, A/B")
@@ -128,9 +135,10 @@ class TestCopies:
         assert_tree(database, made, 'A, top:B(1)/gone:"B (restored)"(2)/C')
         assert copies_of(result, made) == {"gone": (True, "top")}
 
-    def test_are_merged_by_nobody_who_finds_other_names(self, database):
-        made = tree(database, "Loan/{Docs(1), Docs(2)}, Loan")
+    def test_pass_the_verification_and_are_merged_by_nobody_who_finds_other_names(self, database):
+        made = tree(database, "Loan/{Docs(1), Docs(2)/A}, Loan/{Docs, A}")
         copied(database, made)
+        assert service_of(database).verify_cleanup_integrity()["verification_passed"]
         service_of(database).release(made.application)
         assert service_of(database).cleanup_all_duplicate_folders().total_applications == 0
 
@@ -141,11 +149,6 @@ class TestCopies:
         undo(database, point, as_copies=True)
         assert service_of(database).resolve_folder(made["gone"]) is None  # it leads nowhere else
         assert Folder.objects.using(database).filter(pk=made["gone"]).exists()
-
-    def test_pass_the_verification(self, database):
-        made = tree(database, "Loan/{Docs(1), Docs(2)/A}, Loan/{Docs, A}")
-        copied(database, made)
-        assert service_of(database).verify_cleanup_integrity()["verification_passed"]
 
     def test_go_around_what_is_in_the_trash(self, scratch_database, settings):
         settings.CLEANUP_FOLDER_LIVE = {"binned": 0}
@@ -247,43 +250,28 @@ class TestWhatPeopleDidSince:
 
 
 class TestRecord:
-    def test_is_of_a_point_that_is_not_exact(self, database):
-        made = tree(database, "top:Loan, gone:Loan")
+    def test_is_of_a_point_that_is_not_exact_and_has_no_names(self, database, subtests):
+        made = tree(database, "top:Loan/{Secret, second:Secret}, gone:Loan")
         point = clean(database, made)
-        undo(database, point, as_copies=True, reason="wrong customer", started_by="anna")
+        with heard(merge_undone) as events:
+            undo(database, point, as_copies=True, reason="wrong customer", started_by="anna")
         stored = RollbackPoint.objects.using(database).get(uuid=point)
         assert (stored.status, stored.exact, stored.ended_by) == ("rolled_back", False, "anna")
-        assert stored.outcome["copies"] == [
-            {
-                "application_id": made.application,
-                "folder_id": made["gone"],
-                "renamed": True,
-                "parent_id": made["top"],
-            }
+        of_all = {"application_id": made.application, "renamed": True}
+        copies = [
+            {**of_all, "folder_id": made["gone"], "parent_id": made["top"]},
+            {**of_all, "folder_id": made["second"], "parent_id": None},
         ]
+        assert sorted(stored.outcome["copies"], key=str) == sorted(copies, key=str)
+        assert "Secret" not in str(stored.outcome)
         assert Result.objects.using(database).get(point__uuid=point).status == "rolled_back"
-
-    def test_has_no_names(self, database):
-        made = tree(database, "Loan/{Secret, Secret}")
-        point = clean(database, made)
-        undo(database, point, as_copies=True)
-        assert "Secret" not in str(RollbackPoint.objects.using(database).get(uuid=point).outcome)
-
-    def test_holds_the_application(self, database):
-        made = tree(database, "Loan, Loan")
-        copied(database, made)
-        assert Hold.objects.using(database).get().application_key == made.application
-
-    def test_is_sent_to_hosts_as_any_undo(self, database):
-        made = tree(database, "stays:Loan, gone:Loan")
-        with heard(merge_undone) as events:
-            copied(database, made)
-        assert [event["removed_to_survivor"] for event in events] == [{made["gone"]: made["stays"]}]
-
-    def test_happens_once(self, database):
-        point = clean(database, tree(database, "Loan, Loan"))
-        undo(database, point, as_copies=True)
-        with pytest.raises(exceptions.AlreadyRolledBack):
+        with subtests.test("the application is on hold"):
+            assert Hold.objects.using(database).get().application_key == made.application
+        with subtests.test("hosts are told as of any undo"):
+            (removed,) = [event["removed_to_survivor"] for event in events]
+            assert removed.keys() == {made["gone"], made["second"]}
+            assert removed[made["gone"]] == made["top"]
+        with subtests.test("it happens once"), pytest.raises(exceptions.AlreadyRolledBack):
             undo(database, point)
 
     def test_counts_what_is_left_out(self, database, monkeypatch):
@@ -414,23 +402,31 @@ class TestUnderGuards:
         'top:Loan/{a:Docs(2), b:"Docs (restored)"(1)/X, gone:"Mortgage (restored)"/{c:Docs(3), d:A, e:"A (restored)"}}'
     )
 
+    @staticmethod
+    def merge_and_guard(database: str) -> tuple:
+        made = tree(database, TestUnderGuards.MESS)
+        report = service_of(database).cleanup_all_duplicate_folders()
+        guard(database)
+        return made, report
+
     @pytest.fixture
-    def made(self, scratch_database):
-        made = tree(scratch_database, self.MESS)
-        self.report = service_of(scratch_database).cleanup_all_duplicate_folders()
-        (self.point,) = (result.rollback_id for result in self.report.results)
-        return made
+    def made(self, database):
+        """Yield merged folders in a database for this test alone, in which all guards stand."""
+        start = databases.scratch_copy
+        with databases.prepared(database, TestUnderGuards.merge_and_guard, start=start) as (made, self.report):
+            databases.adopt(database)
+            (self.point,) = (result.rollback_id for result in self.report.results)
+            yield made
 
     @pytest.mark.parametrize("what", ["point", "run"])
-    def test_works_where_the_exact_undo_is_refused(self, scratch_database, made, what):
-        guard(scratch_database)
+    def test_works_where_the_exact_undo_is_refused(self, database, made, what):
         rollback_id = self.point if what == "point" else self.report.run_id
         with pytest.raises(exceptions.Guarded, match="--as-copies"):
-            undo(scratch_database, rollback_id)
-        assert len(service_of(scratch_database).preview_rollback(rollback_id, as_copies=True).copies) == 3
-        assert len(undo(scratch_database, rollback_id, as_copies=True).copies) == 3
-        assert_tree(scratch_database, made, self.COPIES)
-        assert service_of(scratch_database).verify_cleanup_integrity()["verification_passed"]
+            undo(database, rollback_id)
+        assert len(service_of(database).preview_rollback(rollback_id, as_copies=True).copies) == 3
+        assert len(undo(database, rollback_id, as_copies=True).copies) == 3
+        assert_tree(database, made, self.COPIES)
+        assert service_of(database).verify_cleanup_integrity()["verification_passed"]
 
     def test_keeps_nested_root_folders_nested(self, scratch_database, settings):
         settings.CLEANUP_DIFFERENT_ROOTS = "nest"
@@ -441,11 +437,10 @@ class TestUnderGuards:
         assert_tree(scratch_database, made, 'top:A/{B(1), gone:"A (restored)"(1)}')
 
     @pytest.mark.parametrize("lifted", [Guard.ONE_ROOT, Guard.ONE_NAME])
-    def test_is_the_same_where_some_are_missing(self, scratch_database, made, lifted):
-        guard(scratch_database)
-        execute(scratch_database, f"DROP INDEX {lifted}")
-        undo(scratch_database, self.point, as_copies=True)
-        assert_tree(scratch_database, made, self.COPIES)
+    def test_is_the_same_where_some_are_missing(self, database, made, lifted):
+        execute(database, f"DROP INDEX {lifted}")
+        undo(database, self.point, as_copies=True)
+        assert_tree(database, made, self.COPIES)
 
     def test_is_exact_where_none_forbids_anything(self, scratch_database):
         made = tree(scratch_database, "Loan/{stays:Docs(1), gone:Docs(2)}")
@@ -455,18 +450,17 @@ class TestUnderGuards:
         assert undo(scratch_database, point, as_copies=True).exact
         assert_tree(scratch_database, made, "Loan/{stays:Papers(1), gone:Docs(2)}")
 
-    def test_lets_them_be_merged_again_when_guards_are_lifted(self, scratch_database, made):
-        guard(scratch_database)
-        undo(scratch_database, self.point, as_copies=True)
-        service_of(scratch_database).release(made.application)
-        guard(scratch_database, f"{int(MADE_BY[Guard.ONE_NAME][:4]) - 1:04}")
-        Folder.objects.using(scratch_database).filter(pk=made["b"]).update(name="Docs")
-        result = service_of(scratch_database).consolidate_duplicate_folders(made.application)
+    def test_lets_them_be_merged_again_when_guards_are_lifted(self, database, made):
+        undo(database, self.point, as_copies=True)
+        service_of(database).release(made.application)
+        guard(database, f"{int(MADE_BY[Guard.ONE_NAME][:4]) - 1:04}")
+        Folder.objects.using(database).filter(pk=made["b"]).update(name="Docs")
+        result = service_of(database).consolidate_duplicate_folders(made.application)
         assert (result.status, result.folders_removed) == ("completed", 1)
-        guard(scratch_database)
-        again = undo(scratch_database, result.rollback_id, as_copies=True)
+        guard(database)
+        again = undo(database, result.rollback_id, as_copies=True)
         assert copies_of(again, made) == {"b": (True, None)}
-        assert_tree(scratch_database, made, self.COPIES)
+        assert_tree(database, made, self.COPIES)
 
     def test_finds_a_name_that_the_hosts_own_index_allows(self, scratch_database):
         made = tree(scratch_database, 'Loan/{Docs, gone:Docs(1), "docs (RESTORED)"}')
