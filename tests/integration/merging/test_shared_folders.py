@@ -179,22 +179,19 @@ class TestGuards:
         assert differences(scratch_database) == {}
         return clean
 
-    def test_forbid_a_second_shared_root_of_a_name(self, scratch_database, guarded):
+    def test_forbid_shared_twins_and_hold_for_applications_as_ever(self, scratch_database, guarded, subtests):
+        owned, common = guarded
         folder(scratch_database, None, "common")
-        with pytest.raises(IntegrityError) as caught:
-            folder(scratch_database, None, "Common")
-        assert broken_guard(caught.value) == Guard.ONE_ROOT
-
-    def test_forbid_same_named_folders_below_one(self, scratch_database, guarded):
-        folder(scratch_database, None, "Docs", guarded[1]["docs"])
-        with pytest.raises(IntegrityError) as caught:
-            folder(scratch_database, None, "Docs", guarded[1]["root"])
-        assert broken_guard(caught.value) == Guard.ONE_NAME
-
-    def test_hold_for_applications_as_ever(self, scratch_database, guarded):
-        with pytest.raises(IntegrityError) as caught:
-            folder(scratch_database, guarded[0].application, "Another")
-        assert broken_guard(caught.value) == Guard.ONE_ROOT
+        folder(scratch_database, None, "Docs", common["docs"])
+        for case, guard, values in (
+            ("a second shared root of a name", Guard.ONE_ROOT, (None, "Common")),
+            ("same-named folders below one", Guard.ONE_NAME, (None, "Docs", common["root"])),
+            ("a second root of an application", Guard.ONE_ROOT, (owned.application, "Another")),
+        ):
+            with subtests.test(case):
+                with pytest.raises(IntegrityError) as caught:
+                    folder(scratch_database, *values)
+                assert broken_guard(caught.value) == guard
 
     def test_go_up_down_and_up_again(self, scratch_database, clean):
         bare = databases.schema(scratch_database)
