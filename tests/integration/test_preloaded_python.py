@@ -14,17 +14,21 @@ COMMANDS = (
     "python manage.py database_cleanup --status --json; echo $?",
     "echo | python manage.py database_cleanup --check 2>/dev/null | wc -l",
     "python manage.py database_cleanup --rollback nonsense; echo $?",
+)
+
+#: They end before a database is opened.
+WITHOUT_DATABASE = (
     "DATABASE_URL=mysql://here/it python manage.py check; echo $?",
     "DJANGO_DEBUG=perhaps python manage.py check; echo $?",
     "python -c 'import sys; sys.exit(7)'; echo $?",
 )
 
 
-def said(command: str, python: str, database: str) -> tuple[str, str]:
+def said(command: str, python: str, url: str) -> tuple[str, str]:
     environment = {
         **os.environ,
         "DJANGO_SETTINGS_MODULE": "project.settings",
-        "DATABASE_URL": databases.url_of(database),
+        "DATABASE_URL": url,
         "PATH": f"{python}{os.pathsep}{os.environ['PATH']}",
     }
     done = subprocess.run(
@@ -36,5 +40,15 @@ def said(command: str, python: str, database: str) -> tuple[str, str]:
 @pytest.mark.slow
 @pytest.mark.parametrize("command", COMMANDS)
 def test_says_what_the_interpreter_says(database, command):
-    real = said(command, str(Path(sys.executable).parent), database)
-    assert said(command, str(preloaded_python.directory()), database) == real
+    assert_says_the_same(command, databases.url_of(database))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", WITHOUT_DATABASE)
+def test_says_what_the_interpreter_says_without_a_database(command):
+    assert_says_the_same(command, "sqlite:///never-opened.sqlite3")
+
+
+def assert_says_the_same(command: str, url: str) -> None:
+    real = said(command, str(Path(sys.executable).parent), url)
+    assert said(command, str(preloaded_python.directory()), url) == real

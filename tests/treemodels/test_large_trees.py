@@ -69,7 +69,7 @@ def done(details: dict) -> dict:
 
 
 class TestALargeTree:
-    @pytest.mark.parametrize("seed", range(2))
+    @pytest.mark.parametrize("seed", [0])
     def test_is_merged_as_a_small_one_would_be(self, database, seed, request):
         mess(database, seed)
         before = dump(database)
@@ -127,7 +127,8 @@ class TestUndoingALargeTree:
     def parts_of_fewer_folders(self, monkeypatch) -> None:
         monkeypatch.setattr(targets, "MOST_REMOVED", 2_000)
 
-    def test_with_a_conflict_in_the_last_part_changes_nothing(self, database):
+    def test_with_a_conflict_in_the_last_part_changes_nothing(self, database, monkeypatch):
+        monkeypatch.setattr(targets, "MOST_REMOVED", 500)
         before, point = merged(database)
         last = SnapshotRow.objects.using(database).filter(kind="moved", table__endswith="entry").latest("pk")
         entry = Entry.objects.using(database).get(pk=json.loads(last.changes)[-1]["keys"][0][-1].removeprefix("i:"))

@@ -1697,8 +1697,16 @@ class TestLateWaits:
             ),
         ],
     )
-    @pytest.mark.parametrize("first", ["applications", "rows"])
-    def test_are_short(self, bench, settings, action, first):
+    def test_are_short(self, bench, settings, action):
+        self.assert_short(bench, settings, action, first="applications")
+
+    def test_are_short_after_a_lock_of_rows(self, bench, settings):
+        def action(bench, *_):
+            bench.backend.reading.lock_applications(folder_tables(), [])
+
+        self.assert_short(bench, settings, action, first="rows")
+
+    def assert_short(self, bench, settings, action, *, first):
         settings.CLEANUP_LOCK_TIMEOUT_MS = 200
         bench.make("CREATE TABLE filed (id $serial, folder text)")
         execute(bench.alias, "INSERT INTO filed (folder) VALUES ('a'), ('a'), ('a')")
