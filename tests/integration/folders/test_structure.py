@@ -225,7 +225,7 @@ class TestCost:
 
     def test_does_not_grow_with_other_applications(self, database, loan):
         structure(database, loan)
-        for _ in range(300):
+        for _ in range(120):
             tree(database, "Loan/{A, B, C}, Loan")
         execute(database, "ANALYZE")
         with CaptureQueriesContext(connections[database]) as captured:
@@ -610,7 +610,7 @@ class TestSixteenCallersAtOnce:
     def loans(self, request, scratch_database):
         if request.param == "with constraints":
             guard(scratch_database)
-        return [tree(scratch_database, "") for _ in range(20)]
+        return [tree(scratch_database, "") for _ in range(10)]
 
     def test_get_the_same_folders(self, scratch_database, loans):
         answers = Counter()
@@ -675,7 +675,7 @@ class TestSixteenCallersAtOnce:
                 scratch_database,
                 "Application/Borrower(1), Application/{Borrower(1), Business}, Application/Borrower(1)",
             )
-            for _ in range(8)
+            for _ in range(4)
         ]
 
         def work(number: int) -> None:
@@ -688,7 +688,7 @@ class TestSixteenCallersAtOnce:
 
     def test_adopt_what_a_host_makes_without_asking(self, scratch_database):
         guard(scratch_database)
-        loans = [tree(scratch_database, "") for _ in range(20)]
+        loans = [tree(scratch_database, "") for _ in range(10)]
 
         def make_root(loan) -> None:
             with suppress(IntegrityError):  # the host's own business
@@ -720,7 +720,7 @@ class TestFourCallersAtOnceOnSqlite:
     def test_get_the_same_folders(self, scratch_database, guarded):
         if guarded:
             guard(scratch_database)
-        loans = [tree(scratch_database, "") for _ in range(10)]
+        loans = [tree(scratch_database, "") for _ in range(5)]
 
         def work(number: int) -> None:
             for loan in loans:

@@ -72,23 +72,24 @@ EXACT = {
 
 
 class TestUndo:
-    @pytest.mark.parametrize("before", EXACT.values(), ids=EXACT)
-    def test_restores_everything(self, database, before):
-        made = tree(database, before)
+    def restore(self, database: str, *texts: str):
+        """Have an application of each text cleaned up and brought back, to the last cell, and return what is told."""
+        made = [tree(database, text) for text in texts]
         was = dump(database)
-        point = clean(database, made)
+        report = DatabaseCleanupService(using=database).cleanup_all_duplicate_folders()
+        assert {r.application_id for r in report.results} == {each.application for each in made}
         assert dump(database) != was
-        result = undo(database, point)
+        result = undo(database, report.run_id)
         assert dump(database) == was
-        assert (result.exact, result.conflicts, result.status) == (True, (), "rolled_back")
+        return result
 
-    @pytest.mark.parametrize("before", ["A, B(1), C", "A/B(1), A/B, B(1)/C, B(1)/C", "A/B, B*2"])
-    def test_restores_nested_roots(self, database, settings, before):
+    def test_restores_everything(self, database):
+        result = self.restore(database, *EXACT.values())
+        assert (result.exact, result.conflicts, result.successful) == (True, (), len(EXACT))
+
+    def test_restores_nested_roots(self, database, settings):
         settings.CLEANUP_DIFFERENT_ROOTS = "nest"
-        made = tree(database, before)
-        was = dump(database)
-        undo(database, clean(database, made))
-        assert dump(database) == was
+        assert self.restore(database, "A, B(1), C", "A/B(1), A/B, B(1)/C, B(1)/C", "A/B, B*2").exact
 
     def test_restores_every_kind_of_reference(self, database):
         made = tree(database, "stays:A, gone:A/B, A/B")
@@ -137,12 +138,11 @@ class TestUndo:
         result = undo(database, clean(database, made))
         assert (result.folders_restored, result.files_restored, result.references_restored) == (2, *as_counted(3, 2))
 
-    def test_is_true(self, database):
-        assert undo(database, clean(database, tree(database, "A, A")))
-
-    def test_records_who_and_why(self, database):
+    def test_is_true_and_records_who_and_why(self, database):
         point = clean(database, tree(database, "A, A"))
-        undo(database, point, reason="wrong customer", started_by="anna")
+        result = undo(database, point, reason="wrong customer", started_by="anna")
+        assert result
+        assert (result.exact, result.conflicts, result.status) == (True, (), "rolled_back")
         stored = RollbackPoint.objects.using(database).get(uuid=point)
         assert (stored.status, stored.ended_by, stored.ended_reason, stored.exact) == (
             "rolled_back",
@@ -150,10 +150,6 @@ class TestUndo:
             "wrong customer",
             True,
         )
-
-    def test_marks_the_result(self, database):
-        point = clean(database, tree(database, "A, A"))
-        undo(database, point)
         assert Result.objects.using(database).get(point__uuid=point).status == "rolled_back"
 
     def test_leaves_others_alone(self, database):
