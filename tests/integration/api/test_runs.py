@@ -40,22 +40,20 @@ def loans(served):
 
 
 class TestCleanup:
-    def test_is_accepted_with_its_run(self, caller, cluster, loans):
+    def test_is_accepted_with_its_run_and_worked_by_the_cluster(self, caller, cluster, loans, served):
         response = caller.post("cleanup")
         document = response.json()
         assert (response.status_code, document["status"], document["total_applications"]) == (202, "pending", 3)
         assert response.headers["Location"] == document["url"] == f"/api/cleanup/runs/{document['run_id']}"
 
+        cluster()
+        run = caller.get(document["url"]).json()
+        assert (run["status"], run["done_applications"], run["folders_removed"]) == ("completed", 3, 6)
+        assert_tree(served, loans[0], "Loan/Docs(3)")
+
     @pytest.mark.parametrize("path", ["cleanup/?dry_run=false", "cleanup?dry_run=False"])
     def test_may_say_that_it_is_no_dry_run(self, caller, cluster, loans, path):
         assert caller.post(path).status_code == 202
-
-    def test_is_worked_by_the_cluster(self, caller, cluster, loans, served):
-        url = caller.post("cleanup").json()["url"]
-        cluster()
-        run = caller.get(url).json()
-        assert (run["status"], run["done_applications"], run["folders_removed"]) == ("completed", 3, 6)
-        assert_tree(served, loans[0], "Loan/Docs(3)")
 
     def test_is_refused_where_no_cluster_is_alive(self, caller, loans, served):
         response = caller.post("cleanup")
@@ -85,9 +83,9 @@ class TestCleanup:
         run = Run.objects.using(served).get()
         assert (run.started_by, run.started_how, run.reason) == ("root", "api", "spring")
 
-    @pytest.mark.parametrize(
-        ("body", "field"),
-        [
+    @pytest.mark.usefixtures("cluster", "loans")
+    def test_that_is_badly_asked_for_is_refused(self, caller, served, subtests):
+        for body, field in (
             ({"max_applications": 0}, "max_applications"),
             ({"max_applications": "5"}, "max_applications"),
             ({"include_held": 1}, "include_held"),
@@ -95,14 +93,12 @@ class TestCleanup:
             ({"workers": 3}, "workers"),
             ([], ""),
             ({"reason": "\0"}, "reason"),
-        ],
-    )
-    @pytest.mark.usefixtures("cluster", "loans")
-    def test_that_is_badly_asked_for_is_refused(self, caller, body, field, served):
-        response = caller.post("cleanup", body)
-        assert (response.status_code, response.json()["code"]) == (422, "invalid")
-        assert field in response.json()["errors"][0]["field"]
-        assert not Run.objects.using(served).exists()
+        ):
+            with subtests.test(body=body):
+                response = caller.post("cleanup", body)
+                assert (response.status_code, response.json()["code"]) == (422, "invalid")
+                assert field in response.json()["errors"][0]["field"]
+                assert not Run.objects.using(served).exists()
 
 
 class TestWaiting:
@@ -124,17 +120,14 @@ class TestWaiting:
 
 
 class TestIdempotencyKey:
-    def test_makes_a_repeated_request_return_the_same_run(self, caller, cluster, loans, served):
+    def test_makes_a_repeated_request_return_the_same_run_even_when_it_is_over(self, caller, cluster, loans, served):
         first = caller.post("cleanup", {"reason": "a"}, idempotency_key="k1")
         second = caller.post("cleanup/", {"reason": "a"}, idempotency_key="k1")
         assert (second.status_code, second.json()["run_id"]) == (202, first.json()["run_id"])
-        assert Run.objects.using(served).count() == 1
-
-    def test_does_so_after_the_run_is_over(self, caller, cluster, loans):
-        first = caller.post("cleanup", idempotency_key="k1")
         cluster()
-        second = caller.post("cleanup", idempotency_key="k1")
-        assert (second.status_code, second.json()) == (202, first.json())
+        third = caller.post("cleanup", {"reason": "a"}, idempotency_key="k1")
+        assert (third.status_code, third.json()) == (202, first.json())
+        assert Run.objects.using(served).count() == 1
 
     def test_does_so_for_one_that_waited(self, caller, loans):
         first = caller.post("cleanup?wait=true", idempotency_key="k1")
@@ -211,25 +204,19 @@ class TestControl:
     def run(self, caller, cluster, loans) -> str:
         return caller.post("cleanup").json()["run_id"]
 
-    def test_pauses(self, caller, run, cluster, loans):
+    def test_pauses_and_resumes(self, caller, run, cluster, loans):
         response = caller.post(f"runs/{run}/pause", {"reason": "lunch"})
         assert (response.status_code, response.json()["status"]) == (200, "paused")
         assert response.json()["status_reason"] == "paused by root: lunch"
         cluster()
         assert [loan.folders for loan in loans] == [4, 4, 4]
-
-    def test_resumes(self, caller, run, cluster, loans):
-        caller.post(f"runs/{run}/pause")
         response = caller.post(f"runs/{run}/resume")
         assert (response.status_code, response.json()["status"]) == (202, "pending")
         cluster()
         assert [loan.folders for loan in loans] == [2, 2, 2]
 
-    def test_cancels(self, caller, run):
-        assert caller.post(f"runs/{run}/cancel").json()["status"] == "cancelled"
-
     def test_cancels_once(self, caller, run):
-        caller.post(f"runs/{run}/cancel")
+        assert caller.post(f"runs/{run}/cancel").json()["status"] == "cancelled"
         response = caller.post(f"runs/{run}/cancel")
         assert (response.status_code, response.json()["code"]) == (409, "not_active")
 
@@ -242,17 +229,13 @@ class TestControl:
 
 
 class TestResults:
-    def test_are_those_of_the_run(self, caller, cluster, loans):
+    def test_are_those_of_the_run_and_name_their_rollback_points(self, caller, cluster, loans):
         run = caller.post("cleanup").json()["run_id"]
         cluster()
         found = caller.get(f"runs/{run}/results").json()["results"]
         assert [row["application_id"] for row in found] == sorted(loan.application for loan in loans)
         assert {row["status"] for row in found} == {"completed"}
-
-    def test_name_their_rollback_points(self, caller, cluster, loans):
-        run = caller.post("cleanup").json()["run_id"]
-        cluster()
-        row = caller.get(f"runs/{run}/results").json()["results"][0]
+        row = found[0]
         assert caller.get(f"rollback-points/{row['rollback_id']}").json()["application_id"] == row["application_id"]
 
     def test_are_found_by_status(self, caller, cluster, loans, served):

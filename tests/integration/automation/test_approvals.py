@@ -81,13 +81,18 @@ class TestOutOfTheOrdinary:
         row = when_due()
         assert row.outcome["reasons"] == [{"code": "many_folders", "folders": 2, "most": 1}]
 
-    def test_are_other_settings(self, waiting):
+    def test_are_other_settings_whose_cleanup_waits_on_where_it_cannot_begin(self, waiting, started, service):
         (reason,) = waiting.outcome["reasons"]
         assert reason == {
             "code": "settings_changed",
             "changes": ['CLEANUP_DIFFERENT_ROOTS is "nest" and was "merge"'],
             "more": 0,
         }
+        service.freeze(reason="year end")
+        with pytest.raises(Frozen):
+            started.approve_scheduled_run(waiting.pk)
+        waiting.refresh_from_db()
+        assert (waiting.status, waiting.decided_by) == ("waiting", "")
 
     def test_are_other_tables(self, scratch_database, queue):
         automated = AutomatedCleanupService(using=scratch_database)
@@ -102,21 +107,24 @@ class TestOutOfTheOrdinary:
 
 
 class TestApproval:
-    def test_begins_the_cleanup(self, database, waiting, started, queue):
+    def test_begins_the_cleanup_and_is_for_these_settings_from_then_on(
+        self, database, waiting, started, when_due, queue
+    ):
         row = started.approve_scheduled_run(waiting.pk, approved_by="bob", reason="it is the year's end")
         deliver(queue)
         row.refresh_from_db()
         assert (row.status, row.decided_by, row.run.status) == ("completed", "bob", "completed")
         assert (row.run.started_by, row.run.reason) == ("bob", "it is the year's end")
         assert Result.objects.using(database).filter(run=row.run).count() == 1
-
-    def test_is_for_these_settings_from_then_on(self, waiting, started, when_due, queue):
-        started.approve_scheduled_run(waiting.pk, approved_by="bob")
-        deliver(queue)
         assert when_due().status == "completed"
 
-    def test_is_taken_once(self, waiting, started):
+    def test_is_asked_for_by_an_alert_until_it_is_given_or_refused_once(self, database, waiting, started):
+        (alert,) = [found for found in evaluate(using=database) if found.code == "approval_needed"]
+        assert alert.message == "The schedule full_cleanup waits for your approval to clean up 1 application."
+        assert alert.detail["reasons"] == ["settings_changed"]
         started.decline_scheduled_run(waiting.pk, declined_by="bob", reason="not this month")
+        evaluate(using=database)
+        assert Alert.objects.using(database).get(pk=alert.pk).state == "resolved"
         waiting.refresh_from_db()
         assert (waiting.status, waiting.reason, waiting.decided_by) == ("declined", "not this month", "bob")
         for decide in (started.approve_scheduled_run, started.decline_scheduled_run):
@@ -124,13 +132,6 @@ class TestApproval:
                 decide(waiting.pk)
         with pytest.raises(UnknownObject):
             started.approve_scheduled_run(waiting.pk + 1)
-
-    def test_waits_on_where_the_cleanup_cannot_begin(self, waiting, started, service):
-        service.freeze(reason="year end")
-        with pytest.raises(Frozen):
-            started.approve_scheduled_run(waiting.pk)
-        waiting.refresh_from_db()
-        assert (waiting.status, waiting.decided_by) == ("waiting", "")
 
     def test_expires_when_the_schedule_is_due_again(self, waiting, when_due):
         newer = when_due()
@@ -145,14 +146,6 @@ class TestApproval:
         waiting.refresh_from_db()
         row = ScheduledRun.objects.using(database).latest("id")
         assert (waiting.status, row.run.status) == ("expired", "completed")
-
-    def test_is_asked_for_by_an_alert_until_someone_decides(self, database, waiting, started):
-        (alert,) = [found for found in evaluate(using=database) if found.code == "approval_needed"]
-        assert alert.message == "The schedule full_cleanup waits for your approval to clean up 1 application."
-        assert alert.detail["reasons"] == ["settings_changed"]
-        started.decline_scheduled_run(waiting.pk)
-        evaluate(using=database)
-        assert Alert.objects.using(database).get(pk=alert.pk).state == "resolved"
 
     def test_can_be_given_by_command(self, database, waiting, queue):
         done = run_command(database, "--approve", str(waiting.pk), "--reason", "checked")
