@@ -649,12 +649,6 @@ class TestPreview:
 
 
 class TestPointTakenByHand:
-    def test_changes_nothing(self, database):
-        made = tree(database, "A(1), A(1)")
-        was = dump(database)
-        DatabaseCleanupService(using=database).create_rollback_point(made.application, reason="before the move")
-        assert dump(database) == was
-
     def test_undoes_the_cleanups_since(self, database):
         made = tree(database, "A@5(1)/B, A@6(1)/B(1)")
         was = dump(database)
@@ -671,14 +665,21 @@ class TestPointTakenByHand:
         Folder.objects.using(database).filter(pk__in=extra).delete()
         assert dump(database) == was
 
-    def test_is_exact_where_nothing_else_changed(self, database):
+    def test_changes_nothing_and_is_exact_where_nothing_else_changed(self, database, subtests):
         made = tree(database, "A(1)/B, A(1)/B(1)")
         was = dump(database)
-        point = DatabaseCleanupService(using=database).create_rollback_point(made.application)
-        clean(database, made)
-        result = undo(database, point)
+        point = DatabaseCleanupService(using=database).create_rollback_point(made.application, reason="before the move")
+        assert dump(database) == was
+        cleaned = clean(database, made)
+        result = undo(database, point, reason="start again", started_by="anna")
         assert (result.exact, result.conflicts) == (True, ())
         assert dump(database) == was
+        with subtests.test("ends the points it undid"):
+            for one in (point, cleaned):
+                stored = RollbackPoint.objects.using(database).get(uuid=one)
+                assert (stored.status, stored.ended_by) == ("rolled_back", "anna")
+        with subtests.test("holds the application"):
+            assert Hold.objects.using(database).get().application_key == made.application
 
     @pytest.mark.file_model
     def test_lists_what_differs_still(self, database):
@@ -699,22 +700,6 @@ class TestPointTakenByHand:
             ("row_missing", files, made["x.pdf"]),
         ]
         assert not result.exact
-
-    def test_ends_the_points_it_undid(self, database):
-        made = tree(database, "A(1), A(1)")
-        point = DatabaseCleanupService(using=database).create_rollback_point(made.application)
-        cleaned = clean(database, made)
-        undo(database, point, reason="start again", started_by="anna")
-        for one in (point, cleaned):
-            stored = RollbackPoint.objects.using(database).get(uuid=one)
-            assert (stored.status, stored.ended_by) == ("rolled_back", "anna")
-
-    def test_holds_the_application(self, database):
-        made = tree(database, "A(1), A(1)")
-        point = DatabaseCleanupService(using=database).create_rollback_point(made.application)
-        clean(database, made)
-        undo(database, point)
-        assert Hold.objects.using(database).get().application_key == made.application
 
     def test_refuses_what_would_overwrite(self, database):
         made = tree(database, "A/aside:C, A(x.pdf)")
@@ -740,7 +725,7 @@ class TestPointTakenByHand:
         assert undo(database, point).exact
 
     def test_of_more_rows_than_a_snapshot_row_holds(self, database):
-        made = tree(database, "A(1500), A(700)")
+        made = tree(database, "A(700), A(400)")
         point = DatabaseCleanupService(using=database).create_rollback_point(made.application)
         clean(database, made)
         assert undo(database, point).exact
@@ -755,13 +740,24 @@ class TestWholeRun:
     def made(self, database):
         return [tree(database, f"A(1)/aside:C, gone:A({number}.pdf)/B") for number in range(4)]
 
-    def test_restores_everything(self, database, made):
+    def test_restores_everything_and_is_a_run_itself(self, database, made, subtests):
         was = dump(database)
-        run = DatabaseCleanupService(using=database).cleanup_all_duplicate_folders().run_id
+        service = DatabaseCleanupService(using=database)
+        run = service.cleanup_all_duplicate_folders().run_id
         result = undo(database, run, reason="wrong day", started_by="anna")
         assert dump(database) == was
         assert (result.exact, result.total_applications, result.successful, result.failed) == (True, 4, 4, 0)
         assert (result.folders_restored, result.files_restored, result.references_restored) == (4, *as_counted(4, 4))
+        with subtests.test("is a run itself"):
+            stored = Run.objects.using(database).get(pk=result.run_id)
+            assert (stored.kind, stored.source_run_id, stored.status) == ("rollback", run, "completed")
+            assert (stored.reason, stored.started_by) == ("wrong day", "anna")
+        with subtests.test("shows in the report of the run"):
+            assert {r.status for r in service.report(run).results} == {"rolled_back"}
+        with subtests.test("is refused a second time"), pytest.raises(exceptions.AlreadyRolledBack):
+            undo(database, run)
+        with subtests.test("holds every application"):
+            assert [r.status for r in service.cleanup_all_duplicate_folders().results] == ["held"] * 4
 
     def test_restores_rows_that_only_one_application_has(self, database, made, caplog):
         Bookmark._base_manager.using(database).create(folder_id=made[2]["gone"])
@@ -771,19 +767,6 @@ class TestWholeRun:
         assert dump(database) == was
         assert (result.exact, result.files_restored, result.references_restored) == (True, *as_counted(4, 5))
         assert "one by one" not in caplog.text  # all in the batch's own transaction
-
-    def test_is_a_run_itself(self, database, made):
-        run = DatabaseCleanupService(using=database).cleanup_all_duplicate_folders().run_id
-        result = undo(database, run, reason="wrong day", started_by="anna")
-        stored = Run.objects.using(database).get(pk=result.run_id)
-        assert (stored.kind, stored.source_run_id, stored.status) == ("rollback", run, "completed")
-        assert (stored.reason, stored.started_by) == ("wrong day", "anna")
-
-    def test_shows_in_the_report_of_the_run(self, database, made):
-        service = DatabaseCleanupService(using=database)
-        run = service.cleanup_all_duplicate_folders().run_id
-        undo(database, run)
-        assert {r.status for r in service.report(run).results} == {"rolled_back"}
 
     def test_leaves_out_what_was_rolled_back_before(self, database, made):
         was = dump(database)
@@ -822,12 +805,6 @@ class TestWholeRun:
         assert (failed.application_key, failed.error_code) == (made[1].application, "superseded")
         assert str(later) in failed.error_message
 
-    def test_is_refused_a_second_time(self, database, made):
-        run = DatabaseCleanupService(using=database).cleanup_all_duplicate_folders().run_id
-        undo(database, run)
-        with pytest.raises(exceptions.AlreadyRolledBack):
-            undo(database, run)
-
     def test_is_refused_where_it_changed_nothing(self, database):
         run = DatabaseCleanupService(using=database).cleanup_all_duplicate_folders().run_id
         with pytest.raises(exceptions.Refused):
@@ -838,12 +815,6 @@ class TestWholeRun:
         RollbackPoint.objects.using(database).update(status=RollbackPoint.Status.PURGED, ended_at=timezone.now())
         with pytest.raises(exceptions.PointExpired):
             undo(database, run)
-
-    def test_holds_every_application(self, database, made):
-        service = DatabaseCleanupService(using=database)
-        undo(database, service.cleanup_all_duplicate_folders().run_id)
-        report = service.cleanup_all_duplicate_folders()
-        assert [r.status for r in report.results] == ["held"] * 4
 
 
 class TestChangedSchema:
