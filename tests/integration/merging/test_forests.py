@@ -1,7 +1,7 @@
 """Random forests in real tables: no row is lost, the result is the recursive model's, undo restores all exactly.
 
-A case is the forest of one application; ten of them share a database, and hang into each other where they are broken.
-There are half as many cases as hypothesis' profile has examples, 50 on each database and 1,000 with
+A case is the forest of one application; six of them share a database, and hang into each other where they are broken.
+There are three cases for ten examples of hypothesis' profile, 30 on each database and 600 with
 --hypothesis-profile=thorough, or as many as CLEANUP_TEST_FORESTS says: 10,000 in the long form. A test's id is its
 seed.
 """
@@ -28,8 +28,8 @@ from tests.support.trees import START, dump, execute, new_key, raw, spellings, u
 
 pytestmark = pytest.mark.slow
 
-CASES_PER_ROUND = 10
-CASES = int(os.environ.get("CLEANUP_TEST_FORESTS", hypothesis.settings().max_examples // 2))
+CASES_PER_ROUND = 6
+CASES = int(os.environ.get("CLEANUP_TEST_FORESTS", hypothesis.settings().max_examples * 3 // 10))
 ROUNDS = CASES // CASES_PER_ROUND
 BROKEN = (0.0, 0.1, 0.3)
 

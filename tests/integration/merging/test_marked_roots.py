@@ -323,7 +323,7 @@ class TestNumberedRoots:
             work.lift(guard)
             assert guard not in work.sql.standing()
 
-    def test_are_made_merged_and_undone(self, numbered, settings):
+    def test_are_merged_and_undone_and_made_by_the_service(self, numbered, settings):
         if settings.CLEANUP_ROOT_PARENT != SELF:
             drop_foreign_key_of(numbered, "hostapp_section", "above_id")
         case = Case.objects.using(numbered).create()
@@ -342,9 +342,6 @@ class TestNumberedRoots:
         assert service.rollback_cleanup(report.run_id).exact
         assert dump(numbered) == before
 
-    def test_are_made_by_the_service(self, numbered, settings):
-        if settings.CLEANUP_ROOT_PARENT != SELF:
-            drop_foreign_key_of(numbered, "hostapp_section", "above_id")
         case = Case.objects.using(numbered).create()
         made = get_or_create_folder_structure(application_id=case.pk, using=numbered)
         root = Section.objects.using(numbered).get(pk=made.root_id)

@@ -59,31 +59,25 @@ def key(using: str) -> str:
 
 
 class TestAFreshDatabase:
-    def test_has_no_problem(self, database):
-        assert discover(using=database).problems == ()
-
-    def test_knows_the_parent_of_folders_and_the_folder_of_files(self, database):
-        assert columns_of(database, "folders") == {"parent_id"}
-        assert columns_of(database, "files") == {"folder_id"}
-
-    def test_gives_each_unconnected_reference_a_step_of_its_own(self, database):
-        steps = [r.step for r in discover(using=database).references if not r.table.name.startswith("hostapp_c")]
-        assert len(set(steps)) == len(steps)
-
-    def test_lists_references_in_the_order_of_their_steps(self, database):
-        steps = [r.step for r in discover(using=database).references]
-        assert steps == sorted(steps)
-
-    def test_describes_every_table_of_its_references(self, database):
+    def test_is_known_without_a_problem(self, database, subtests):
         found = discover(using=database)
-        mapped = {found.applications.name, found.folders.name, found.files.name}
-        assert set(found.tables) == mapped | {r.table for r in found.references}
-
-    def test_never_lists_the_products_own_tables(self, database):
-        assert not [name for name in discover(using=database).tables if name.name.startswith("cleanup_")]
-
-    def test_does_not_take_the_application_for_a_folder(self, database):
-        assert not [r for r in discover(using=database).references if "application_id" in r.columns]
+        assert found.problems == ()
+        with subtests.test("the parent of folders and the folder of files are known"):
+            for table, column in (("folders", "parent_id"), ("files", "folder_id")):
+                assert {"+".join(r.columns) for r in found.references if r.table.name == table} == {column}
+        with subtests.test("each unconnected reference has a step of its own"):
+            steps = [r.step for r in found.references if not r.table.name.startswith("hostapp_c")]
+            assert len(set(steps)) == len(steps)
+        with subtests.test("references are in the order of their steps"):
+            steps = [r.step for r in found.references]
+            assert steps == sorted(steps)
+        with subtests.test("every table of a reference is described"):
+            mapped = {found.applications.name, found.folders.name, found.files.name}
+            assert set(found.tables) == mapped | {r.table for r in found.references}
+        with subtests.test("the product's own tables are never listed"):
+            assert not [name for name in found.tables if name.name.startswith("cleanup_")]
+        with subtests.test("the application is not taken for a folder"):
+            assert not [r for r in found.references if "application_id" in r.columns]
 
 
 class TestReferencesOfModels:

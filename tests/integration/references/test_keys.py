@@ -125,7 +125,7 @@ def folders(scratch_database, kinds) -> list:
     return roots
 
 
-def test_of_any_type_are_merged_and_restored(scratch_database, kinds, folders):
+def test_of_any_type_are_merged_and_restored_and_taken_as_they_are_and_as_text(scratch_database, kinds, folders):
     before = dump(scratch_database)
     service = DatabaseCleanupService(using=scratch_database)
 
@@ -137,11 +137,8 @@ def test_of_any_type_are_merged_and_restored(scratch_database, kinds, folders):
     assert service.rollback_cleanup(report.run_id).exact
     assert dump(scratch_database) == before
 
-
-def test_of_any_type_are_taken_as_they_are_and_as_text(scratch_database, kinds, folders):
-    service = DatabaseCleanupService(using=scratch_database)
     owner = key(kinds[0], 10)
-
+    service.release(owner)
     result = service.consolidate_duplicate_folders(owner)
 
     survivor = min(folders[3:6])
