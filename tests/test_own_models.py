@@ -69,6 +69,8 @@ FEW_WITHOUT_FILES = (
     "tests/treemodels/test_trees.py",
     "tests/treemodels/test_large_trees.py",
 )
+#: What all of them run.
+ALWAYS = ("tests/integration/test_pending_migrations.py",)
 #: What the same models run where nothing owns the trees.
 WITHOUT_APPLICATIONS = ("tests/treemodels/test_without_applications.py",)
 OPTIONS = ("-n", "0", "-q", "-p", "no:cacheprovider", "-p", "no:schemathesis")
@@ -115,24 +117,10 @@ def _pass(monkeypatch, files, *, settings, left_out):
         monkeypatch.delenv(name)
     few = {"DJANGO_SETTINGS_MODULE": "", "CLEANUP_TEST_KILLS": "4"}
     those = ("-m", f"not ({left_out})", f"--ds={settings}")
-    assert_passes(run(sys.executable, "-m", "pytest", *OPTIONS, *those, *SHORT, *files, **few))
+    assert_passes(run(sys.executable, "-m", "pytest", *OPTIONS, *those, *SHORT, *ALWAYS, *files, **few))
 
 
 def test_are_left_out_of_few_tests():
     texts = {file: Path(ROOT / file).read_text(encoding="utf-8") for file in CORE + MORE}
     found = {file: len(re.findall(r"mapped_models\(", text)) for file, text in texts.items()}
     assert {file: number for file, number in found.items() if number} == MAPPED_ONLY
-
-
-@pytest.mark.parametrize(
-    ("settings", "apps"),
-    [
-        ("tests.settings_own_models", ()),
-        ("tests.settings_tree_models", ()),
-        # The relation to a model that no longer plays a part is none to a swappable model.
-        ("tests.settings_trees", ("cleanup", "cleanup_guards")),
-    ],
-)
-def test_need_no_migration(settings, apps):
-    command = ("manage.py", "makemigrations", *apps, "--check", "--dry-run")
-    assert_passes(run(sys.executable, *command, DJANGO_SETTINGS_MODULE=settings))
