@@ -1,6 +1,7 @@
 """``CLEANUP_FOLDER_FIELDS = {"parent": None}``: folders that lie in no others."""
 
 import uuid
+from collections.abc import Iterator
 
 import pytest
 from django.core.management import call_command
@@ -10,24 +11,31 @@ from cleanup.folder_tables import folder_tables
 from cleanup.services import DatabaseCleanupService
 from cleanup.services.folders import get_or_create_folder_structure
 from tests.integration.guards.test_migrations import create
+from tests.support import databases
 from tests.support.trees import dump, execute, fetch, is_postgresql, tree
 
 pytestmark = pytest.mark.mapped_models("makes their tables itself")
 
 
-@pytest.fixture
-def flat(blank_database, settings) -> str:
-    settings.CLEANUP_FOLDER_FIELDS = {"parent": None}
-    settings.CLEANUP_DIFFERENT_ROOTS = "keep"
-    create(blank_database, "customer_applications", "files")
-    key, time = ("uuid", "timestamptz") if is_postgresql(blank_database) else ("char(32)", "datetime")
+def make(database: str) -> None:
+    create(database, "customer_applications", "files")
+    key, time = ("uuid", "timestamptz") if is_postgresql(database) else ("char(32)", "datetime")
     execute(
-        blank_database,
+        database,
         f"CREATE TABLE folders (id {key} PRIMARY KEY, name varchar(255) NOT NULL, application_id {key},"
         f" created_at {time}, updated_at {time})",
     )
-    call_command("migrate", "cleanup", database=blank_database, fake_initial=True, verbosity=0)
-    return blank_database
+    call_command("migrate", "cleanup", database=database, fake_initial=True, verbosity=0)
+
+
+@pytest.fixture
+def flat(database, settings) -> Iterator[str]:
+    """Yield a database for this test alone."""
+    settings.CLEANUP_FOLDER_FIELDS = {"parent": None}
+    settings.CLEANUP_DIFFERENT_ROOTS = "keep"
+    with databases.prepared(database, make, start=databases.blank):
+        databases.adopt(database)
+        yield database
 
 
 def key(number: int) -> str:

@@ -49,41 +49,50 @@ def sources(using: str, table: str) -> list[str]:
 HISTORIES = [table for table in COLUMNS if table != "my_audit"]
 
 
-@pytest.mark.parametrize("table", HISTORIES)
-class TestAHistoryTable:
-    def test_is_left_alone_and_named(self, scratch_database, table):
-        make(scratch_database, table)
-        log(scratch_database, table, tree(scratch_database, "stays:A, gone:A")["gone"])
-        assert sources(scratch_database, table) == []
+class TestHistoryTables:
+    @pytest.fixture(autouse=True)
+    def tables(self, scratch_database) -> None:
+        for table in HISTORIES:
+            make(scratch_database, table)
+
+    def rows(self, database: str) -> list[list[tuple]]:
+        return [fetch(database, f"SELECT * FROM {table}") for table in HISTORIES]
+
+    def test_are_left_alone_and_named(self, scratch_database):
+        gone = tree(scratch_database, "stays:A, gone:A")["gone"]
+        for table in HISTORIES:
+            log(scratch_database, table, gone)
+            assert sources(scratch_database, table) == []
         found = looked(scratch_database)
-        assert (codes(found.problems), codes(found.warnings)) == ([], ["history"])
-        before = fetch(scratch_database, f"SELECT * FROM {table}")
+        assert (codes(found.problems), codes(found.warnings)) == ([], ["history"] * len(HISTORIES))
+        before = self.rows(scratch_database)
         service = DatabaseCleanupService(using=scratch_database)
         assert service.cleanup_all_duplicate_folders().failed_cleanups == 0
-        assert fetch(scratch_database, f"SELECT * FROM {table}") == before
+        assert self.rows(scratch_database) == before
         assert service.verify_cleanup_integrity()["counts"].get("dangling_reference", 0) == 0
 
-    def test_about_other_rows_is_not_named(self, scratch_database, table):
-        make(scratch_database, table)
-        log(scratch_database, table, "1", model=get_user_model())
+    def test_about_other_rows_are_not_named(self, scratch_database):
+        for table in HISTORIES:
+            log(scratch_database, table, "1", model=get_user_model())
         assert codes(looked(scratch_database).warnings) == []
 
-    def test_moves_where_a_setting_says_so(self, scratch_database, settings, table):
-        settings.CLEANUP_HISTORY_TABLES = {table: "move"}
-        make(scratch_database, table)
+    def test_move_where_a_setting_says_so(self, scratch_database, settings):
+        settings.CLEANUP_HISTORY_TABLES = dict.fromkeys(HISTORIES, "move")
         made = tree(scratch_database, "stays:A, gone:A")
-        log(scratch_database, table, made["gone"])
+        for table in HISTORIES:
+            log(scratch_database, table, made["gone"])
         before = dump(scratch_database)
         service = DatabaseCleanupService(using=scratch_database)
         report = service.cleanup_all_duplicate_folders()
-        assert fetch(scratch_database, f"SELECT {KEY.get(table, 'object_pk')} FROM {table}") == [(made["stays"],)]
+        for table in HISTORIES:
+            keys = fetch(scratch_database, f"SELECT {KEY.get(table, 'object_pk')} FROM {table}")
+            assert keys == [(made["stays"],)]
         service.rollback_cleanup(report.run_id)
         assert dump(scratch_database) == before
 
-    def test_is_refused_where_a_setting_says_so(self, scratch_database, settings, table):
-        settings.CLEANUP_HISTORY_TABLES = {f"{table[:5]}*": "refuse"}
-        make(scratch_database, table)
-        assert codes(discover(using=scratch_database).problems) == ["history"]
+    def test_are_refused_where_a_setting_says_so(self, scratch_database, settings):
+        settings.CLEANUP_HISTORY_TABLES = {f"{table[:5]}*": "refuse" for table in HISTORIES}
+        assert codes(discover(using=scratch_database).problems) == ["history"] * len(HISTORIES)
 
 
 class TestTheAdminsLog:
