@@ -107,11 +107,11 @@ class TestCleanup:
         assert (result.status, result.folders_removed) == (Result.Status.COMPLETED, 1)
         assert Topic.objects.using(database).filter(pk=2).exists()
 
-    @pytest.mark.parametrize("key", ["2", "4", "12", "99"])
-    def test_knows_no_tree_by_another_folder(self, database, key):
+    def test_knows_no_tree_by_another_folder(self, database, subtests):
         topics(database, MESS)
-        with pytest.raises(UnknownObject):
-            service(database).consolidate_duplicate_folders(key)
+        for key in ("2", "4", "12", "99"):
+            with subtests.test(key), pytest.raises(UnknownObject):
+                service(database).consolidate_duplicate_folders(key)
 
     def test_leaves_held_trees_alone(self, database):
         topics(database, MESS)
@@ -467,8 +467,8 @@ class TestOtherVerbs:
         deliver(queue)
         return ScheduledRun.objects.using(database).filter(schedule=Schedule.Name.FULL_CLEANUP).latest("id")
 
-    @pytest.mark.parametrize("code", ["missing_parent", "late_arrival", "names_alike"])
-    def test_a_repair_says_what_it_takes(self, database, code):
+    def test_a_repair_says_what_it_takes(self, database, subtests):
         topics(database, "5 lost 99")
-        with pytest.raises(NotRepairable, match="every folder names its application"):
-            service(database).repair(code)
+        for code in ("missing_parent", "late_arrival", "names_alike"):
+            with subtests.test(code), pytest.raises(NotRepairable, match="every folder names its application"):
+                service(database).repair(code)
