@@ -69,6 +69,7 @@ class TestArrays:
         assert dump(scratch_database) == before
         assert (result.exact, result.references_restored) == (True, 1 + 2)
 
+    @pytest.mark.parametrize("kind", ["key"], indirect=True)
     def test_are_proved_to_name_no_removed_folder(self, scratch_database, kind, made, service, monkeypatch):
         """Were they forgotten, the proof would undo the merge."""
         self.add(scratch_database, kind, 1, [made["again"]])
@@ -78,6 +79,7 @@ class TestArrays:
             service.consolidate_duplicate_folders(made.application)
         assert dump(scratch_database) == before
 
+    @pytest.mark.parametrize("kind", ["text"], indirect=True)
     def test_of_two_applications_are_undone_apart(self, scratch_database, kind, made, service):
         other = tree(scratch_database, "top:Case, second:Case")
         self.add(scratch_database, kind, 1, [made["second"], other["second"]])
@@ -91,6 +93,7 @@ class TestArrays:
         assert dump(scratch_database) == before
         assert run.successful_cleanups == 2
 
+    @pytest.mark.parametrize("kind", ["key"], indirect=True)
     def test_may_be_added_to_before_an_undo(self, scratch_database, kind, made, service):
         self.add(scratch_database, kind, 1, [made["again"]])
         point = service.consolidate_duplicate_folders(made.application).rollback_id
@@ -113,6 +116,7 @@ class TestArrays:
         service.rollback_cleanup(point, skip_conflicts=True)
         assert self.watched(scratch_database) == {1: [made["mail"], made["second"]]}
 
+    @pytest.mark.parametrize("kind", ["text"], indirect=True)
     def test_whose_equal_elements_became_one_are_a_conflict(self, scratch_database, kind, made, service):
         self.add(scratch_database, kind, 1, [made["second"], made["top"], made["mail"]])
         point = service.consolidate_duplicate_folders(made.application).rollback_id
@@ -122,6 +126,7 @@ class TestArrays:
         assert [(one.code, one.key, one.column) for one in caught.value.conflicts] == [("changed", "1", "watched")]
         assert self.watched(scratch_database) == {1: [made["top"], made["mail"]]}
 
+    @pytest.mark.parametrize("kind", ["text"], indirect=True)
     def test_are_left_alone_where_the_condition_does_not_hold(self, scratch_database, settings, kind, made, service):
         settings.CLEANUP_EXTRA_REFERENCES = {"prefs.watched": {"what": "folder"}}
         self.add(scratch_database, kind, 1, [made["second"]])
@@ -151,6 +156,7 @@ class TestArrays:
         (own,) = verification.verify(using=scratch_database, application_id=made.application).findings
         assert own.code == "late_arrival"
 
+    @pytest.mark.parametrize("kind", ["key"], indirect=True)
     def test_that_name_no_folder_are_found_in_the_application_that_it_was_removed_from(
         self, scratch_database, kind, made, service
     ):
