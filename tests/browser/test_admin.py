@@ -240,6 +240,24 @@ class TestEveryPage:
         assert {page: found for page, found in troubles.items() if found} == {}
         assert too_wide == {}
 
+    def test_can_be_read_in_every_state(self, person):
+        ann = person()
+        ann.go(address("overview"))
+        for level in ("good", "attention", "running", "unknown"):
+            ann.page.evaluate(
+                """level => {
+                    const box = document.querySelector(".cleanup-health");
+                    box.className = `cleanup-health cleanup-${level}`;
+                    box.querySelector("p").innerHTML = "Words <a href='#'>and a link</a>";
+                    const notice = "<div class='cleanup-notice'><p><a href='#'>A link</a></p></div>";
+                    box.insertAdjacentHTML("afterend", notice);
+                }""",
+                level,
+            )
+            for scheme in ("light", "dark"):
+                ann.page.emulate_media(color_scheme=scheme)
+                assert ann.barriers() == [], (level, scheme)
+
 
 def test_the_manual_is_read_from_more(person):
     ann = person()
@@ -351,7 +369,8 @@ class TestAWorkerThatIsGone:
     def test_says_the_same_number_everywhere(self, person, running):
         pages = {name: person() for name in ("overview", "run")}
         pages["run"].go(address("run_change", running.pk))
-        Run.objects.using(ALIAS).filter(pk=running.pk).update(total_applications=1085, done_applications=66)
+        latest = {"created_at": Now(), "total_applications": 1085, "done_applications": 66}  # whatever ran before
+        Run.objects.using(ALIAS).filter(pk=running.pk).update(**latest)
         for ann in pages.values():
             ann.page.locator(".cleanup-live").get_by_text("66 of 1,085").first.wait_for()
             assert set(re.findall(r"(\d+) of 1,085", ann.reads())) == {"66"}
