@@ -317,7 +317,7 @@ class PostgresEnforcement(Enforcement):
             """
             SELECT t.name, c.relkind::text, pg_has_role(c.relowner, 'USAGE')
               FROM unnest(%(tables)s::text[]) WITH ORDINALITY AS t(name, place)
-              JOIN pg_class AS c ON c.oid = to_regclass(t.name)
+              LEFT JOIN pg_class AS c ON c.oid = to_regclass(t.name)  -- one that is gone is no ordinary table
              ORDER BY t.place
             """,
             tables=list(tables),
